@@ -1,0 +1,176 @@
+//! What the user wants to become true.
+
+use serde::{Deserialize, Serialize};
+
+use crate::expr::Expr;
+use crate::ident::{Ident, MigrationId, TableRef};
+use crate::sql::TypeName;
+
+/// Where something stands in a file. Lines and columns count from 1; columns count characters.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Place {
+    /// The file as the user named it.
+    pub file: String,
+    /// The line.
+    pub line: u32,
+    /// The column.
+    pub column: u32,
+}
+
+/// Something with its place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Located<T> {
+    /// The thing.
+    pub what: T,
+    /// Index into [`Migration::statements`]; `None` for a directive.
+    pub statement: Option<usize>,
+    /// Where it begins.
+    pub at: Place,
+}
+
+/// One SQL statement as written, without its semicolon.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Statement {
+    /// The text, leading comments removed.
+    pub text: String,
+    /// Where the text begins.
+    pub at: Place,
+    /// Byte range of the text in the file (after CRLF → LF, without BOM).
+    pub span: (usize, usize),
+}
+
+/// A migration file that was read: what it wants, and where each thing is said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Migration {
+    /// Its id.
+    pub id: MigrationId,
+    /// `sha256:<hex>` over the bytes with CRLF → LF and without BOM.
+    pub checksum: String,
+    /// The statements in file order.
+    pub statements: Vec<Statement>,
+    /// The changes in file order; one statement may hold several.
+    pub changes: Vec<Located<Change>>,
+    /// What the directives say, in file order.
+    pub directives: Vec<Located<Directive>>,
+    /// The down file, where there is one, read the same way.
+    pub down: Option<Box<Migration>>,
+}
+
+/// One thing that the user wants to become true. Never how: the planner chooses that.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// A new table, created as written.
+    CreateTable {
+        /// The table.
+        table: TableRef,
+    },
+    /// A new index.
+    CreateIndex {
+        /// Its name, where one is written.
+        index: Option<Ident>,
+        /// The table.
+        table: TableRef,
+    },
+    /// A new column.
+    AddColumn {
+        /// The table.
+        table: TableRef,
+        /// The column.
+        column: NewColumn,
+    },
+    /// A column that goes away.
+    DropColumn {
+        /// The table.
+        table: TableRef,
+        /// The column.
+        column: Ident,
+    },
+    /// A column that may not be NULL any more.
+    SetNotNull {
+        /// The table.
+        table: TableRef,
+        /// The column.
+        column: Ident,
+    },
+    /// A column whose type changes under its name.
+    AlterType {
+        /// The table.
+        table: TableRef,
+        /// The column.
+        column: Ident,
+        /// The new type.
+        to: TypeName,
+        /// `USING`, where one is written.
+        using: Option<Expr>,
+    },
+    /// An UPDATE that says how columns added in this file follow from the others: a transform, not a data step.
+    Transform {
+        /// The table.
+        table: TableRef,
+        /// Column and expression, in the order written.
+        assignments: Vec<(Ident, Expr)>,
+    },
+    /// SQL that is understood, and that this version does not carry out yet.
+    NotYet {
+        /// What it is, in the words of the SQL: `RENAME COLUMN`, `UPDATE of an existing column`.
+        what: String,
+        /// The table that it touches, where it names one.
+        table: Option<TableRef>,
+    },
+    /// SQL that is not understood.
+    Opaque {
+        /// Its first words.
+        what: String,
+    },
+}
+
+/// A column that a migration adds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewColumn {
+    /// Its name.
+    pub name: Ident,
+    /// Its type as the parser spells it (qualified on PostgreSQL where the grammar does).
+    pub type_name: TypeName,
+    /// `NOT NULL`.
+    pub not_null: bool,
+    /// `DEFAULT`.
+    pub default: Option<Expr>,
+    /// Further clauses, by keyword (`CHECK`, `REFERENCES`, `UNIQUE`, `PRIMARY KEY`, `GENERATED`, `COLLATE`): not yet.
+    pub others: Vec<String>,
+    /// `IF NOT EXISTS`.
+    pub if_not_exists: bool,
+}
+
+/// A line `-- segue: …`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Directive {
+    /// `users.full_name = EXPR`: the forward transform of a column.
+    Forward {
+        /// The table.
+        table: TableRef,
+        /// The column that is added.
+        column: Ident,
+        /// What it becomes.
+        expr: Expr,
+    },
+    /// `back users.first_name = EXPR, …`: how the old columns follow from the new.
+    Back {
+        /// The table.
+        table: TableRef,
+        /// Column and expression.
+        assignments: Vec<(Ident, Expr)>,
+    },
+    /// `strategy NAME`.
+    Strategy(String),
+    /// `allow RULE reason="…"`.
+    Allow {
+        /// The rule's id.
+        rule: String,
+        /// Why.
+        reason: String,
+    },
+    /// `depends ID`.
+    Depends(MigrationId),
+    /// A directive that is known, and that this version does not carry out yet (`rows …`).
+    NotYet(String),
+}

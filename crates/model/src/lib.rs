@@ -1,0 +1,20 @@
+//! The nouns of Segue: what is wanted ([`change`]), what is there ([`catalog`], [`server`]), what will be done ([`plan`],
+//! [`step`]) and what has been done ([`journal`]). [`session`] holds the ports through which a database is reached.
+//!
+//! Plain data: no I/O, no clock, no environment.
+
+pub mod catalog;
+pub mod change;
+pub mod engine;
+pub mod expr;
+pub mod ident;
+pub mod journal;
+pub mod lock;
+pub mod plan;
+pub mod probe;
+pub mod server;
+pub mod session;
+pub mod sql;
+pub mod step;
+pub mod value;
+pub mod verdict;

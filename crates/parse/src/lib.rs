@@ -1,0 +1,1 @@
+//! SQL text in, changes out: the only crate that sees a syntax tree.

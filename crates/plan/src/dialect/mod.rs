@@ -1,0 +1,73 @@
+//! What one engine knows without being connected.
+
+mod postgres;
+mod sqlite;
+
+use segue_model::change::{Change, Located};
+use segue_model::engine::Engine;
+use segue_model::lock::LockMode;
+use segue_model::probe::Probe;
+use segue_model::sql::Quoting;
+use segue_model::step::Step;
+
+use crate::operation::{Context, Operation};
+use crate::refusal::Refused;
+
+/// What one engine knows without being connected: no I/O, so no failure from outside.
+pub trait Dialect: Quoting {
+    /// Returns the questions that are still open for `operation`, given the answers so far; none when it can be planned.
+    ///
+    /// # Errors
+    /// A refusal that needs no (further) answer.
+    fn probes(&self, operation: &Operation<'_>, context: &Context<'_>) -> Result<Vec<Probe>, Refused>;
+
+    /// Returns the steps of all phases that make `operation` true, in order within each phase.
+    ///
+    /// # Errors
+    /// A refusal when this engine cannot do it while the application runs.
+    fn steps(&self, operation: &Operation<'_>, context: &Context<'_>) -> Result<Planned, Refused>;
+
+    /// Returns what `change` would do if its statement were run as written (from the dialect's `facts.rs`); `None` when
+    /// the facts do not know it.
+    fn cost(&self, change: &Located<Change>, context: &Context<'_>) -> Option<Cost>;
+}
+
+/// What a dialect makes of one operation. Steps carry `id` 0: the planner numbers them.
+#[derive(Debug, Clone, Default)]
+pub struct Planned {
+    /// The steps.
+    pub steps: Vec<Step>,
+    /// What the user should know.
+    pub notes: Vec<String>,
+    /// What flip means for this operation; empty when there is none.
+    pub flip: String,
+    /// What rollback from `ready` on would lose, where it would.
+    pub loses: Option<String>,
+}
+
+/// The cost of a statement as written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cost {
+    /// The fact's id: `addcol.null`.
+    pub fact: &'static str,
+    /// The strongest lock on the table.
+    pub lock: LockMode,
+    /// Every row is written again.
+    pub rewrites: bool,
+    /// Every row is read under the lock.
+    pub scans: bool,
+    /// It may run in a transaction.
+    pub transactional: bool,
+    /// Code that runs now goes on working.
+    pub compatible: bool,
+    /// `lossless`, `lossy` or `impossible`.
+    pub reversible: &'static str,
+}
+
+/// Returns the dialect of an engine: the one place that chooses.
+pub fn dialect(engine: Engine) -> &'static dyn Dialect {
+    match engine {
+        Engine::Postgres => &postgres::Postgres,
+        Engine::Sqlite => &sqlite::Sqlite,
+    }
+}

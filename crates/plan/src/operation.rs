@@ -1,0 +1,140 @@
+//! What the changes of a file mean together: the unit that a dialect turns into steps.
+
+use segue_model::catalog::{Catalog, Column, Table};
+use segue_model::change::{Migration, NewColumn, Place, Statement};
+use segue_model::expr::Expr;
+use segue_model::ident::Ident;
+use segue_model::probe::Answers;
+use segue_model::server::Server;
+use segue_model::sql::TypeName;
+
+/// All that a dialect may look at.
+#[derive(Clone, Copy)]
+pub struct Context<'a> {
+    /// The migration.
+    pub migration: &'a Migration,
+    /// What is there.
+    pub catalog: &'a Catalog,
+    /// Who answers.
+    pub server: &'a Server,
+    /// What the probes said so far.
+    pub answers: &'a Answers,
+}
+
+/// Changes that belong together, resolved against the catalog: names are spelled as the catalog spells them.
+#[derive(Debug, Clone)]
+pub enum Operation<'a> {
+    /// A statement that is safe as it stands: CREATE TABLE, CREATE INDEX on a table of this file, ADD COLUMN nullable or
+    /// with a constant default.
+    AsWritten(AsWritten<'a>),
+    /// (a) A new column filled from columns that stay.
+    Fill(Fill<'a>),
+    /// (b) New columns in place of old ones, each following from the other.
+    Pair(Pair<'a>),
+    /// (c) Another type under the same name.
+    Retype(Retype<'a>),
+}
+
+/// See [`Operation::AsWritten`].
+#[derive(Debug, Clone)]
+pub struct AsWritten<'a> {
+    /// The statement.
+    pub statement: &'a Statement,
+    /// Where.
+    pub at: &'a Place,
+    /// What it does.
+    pub what: AsWrittenKind<'a>,
+}
+
+/// What an [`AsWritten`] statement does.
+#[derive(Debug, Clone)]
+pub enum AsWrittenKind<'a> {
+    /// A new table.
+    CreateTable {
+        /// Its schema: the one written, or the first of the search path.
+        schema: Ident,
+        /// Its name.
+        name: Ident,
+    },
+    /// An index on a table that this file creates.
+    CreateIndex {
+        /// The index, where it is named.
+        index: Option<Ident>,
+        /// The table's schema.
+        schema: Ident,
+        /// The table.
+        table: Ident,
+    },
+    /// New columns of one table in one statement, each nullable or with a constant default.
+    AddColumns {
+        /// The table.
+        table: &'a Table,
+        /// The columns.
+        columns: Vec<&'a NewColumn>,
+    },
+}
+
+/// See [`Operation::Fill`].
+#[derive(Debug, Clone)]
+pub struct Fill<'a> {
+    /// The table.
+    pub table: &'a Table,
+    /// The column as the file adds it.
+    pub column: &'a NewColumn,
+    /// What existing rows get; its columns are spelled as in the catalog.
+    pub forward: Expr,
+    /// It ends as NOT NULL.
+    pub not_null: bool,
+    /// Where the UPDATE stands.
+    pub at: &'a Place,
+}
+
+/// See [`Operation::Pair`].
+#[derive(Debug, Clone)]
+pub struct Pair<'a> {
+    /// The table.
+    pub table: &'a Table,
+    /// The new columns, in file order.
+    pub new: Vec<NewSide<'a>>,
+    /// The old columns, in table order.
+    pub old: Vec<OldSide<'a>>,
+    /// Where the (first) UPDATE stands.
+    pub at: &'a Place,
+}
+
+/// A new column of a [`Pair`].
+#[derive(Debug, Clone)]
+pub struct NewSide<'a> {
+    /// As the file adds it.
+    pub column: &'a NewColumn,
+    /// How it follows from the old columns.
+    pub forward: Expr,
+    /// It ends as NOT NULL.
+    pub not_null: bool,
+}
+
+/// An old column of a [`Pair`].
+#[derive(Debug, Clone)]
+pub struct OldSide<'a> {
+    /// As it is.
+    pub column: &'a Column,
+    /// How it follows from the new columns.
+    pub back: Expr,
+}
+
+/// See [`Operation::Retype`].
+#[derive(Debug, Clone)]
+pub struct Retype<'a> {
+    /// The table.
+    pub table: &'a Table,
+    /// The column as it is.
+    pub column: &'a Column,
+    /// Its type to be.
+    pub to: &'a TypeName,
+    /// `USING`, where it is written.
+    pub using: Option<&'a Expr>,
+    /// The statement that says so.
+    pub statement: &'a Statement,
+    /// Where.
+    pub at: &'a Place,
+}

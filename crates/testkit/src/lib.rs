@@ -1,0 +1,1 @@
+//! Private database servers and the means to watch them, for tests.

@@ -1,0 +1,1 @@
+//! Clients of two application versions, each with its own record.

@@ -1,1 +1,39 @@
 //! Carries out a plan and keeps the journal.
+//!
+//! [`Run`] is the way in: it takes the lease of one migration, does its steps phase by phase, and writes down what it did in
+//! the migrated database, so that a run that was killed is resumed or taken back by the next one. It writes no schema SQL:
+//! what runs is what the plan says.
+
+mod backfill;
+mod clock;
+mod control;
+mod engage;
+mod error;
+mod gate;
+mod guard;
+mod leftovers;
+mod observer;
+mod outcome;
+mod phase;
+mod reconnect;
+mod rollback;
+mod run;
+mod running;
+mod settled;
+mod shape;
+mod snapshot;
+mod status;
+mod step;
+mod stop;
+mod verify;
+mod window;
+
+#[cfg(test)]
+mod tests;
+
+pub use error::RunError;
+pub use observer::{Observer, Progress, Silent};
+pub use outcome::{Outcome, TableReport, VerifyReport};
+pub use run::{Options, Run, Said, Target};
+pub use status::{MigrationStatus, StepStatus, status};
+pub use stop::Stop;

@@ -85,6 +85,11 @@ impl Sql {
         Self(statement.text.clone())
     }
 
+    /// Returns an expression or a definition as the server's own catalog prints it: a default, an index's predicate.
+    pub fn of_catalog(printed: &str) -> Self {
+        Self(printed.to_owned())
+    }
+
     /// Returns a user's expression as SQL.
     pub fn expr(rendered: &Rendered) -> Self {
         Self(rendered.as_str().to_owned())

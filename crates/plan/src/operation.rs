@@ -65,6 +65,13 @@ pub enum AsWrittenKind<'a> {
         /// The table.
         table: Ident,
     },
+    /// An ALTER TABLE of a table that this file creates: nobody uses it yet.
+    AlterNewTable {
+        /// The table's schema.
+        schema: Ident,
+        /// The table.
+        table: Ident,
+    },
     /// New columns of one table in one statement, each nullable or with a constant default.
     AddColumns {
         /// The table.
@@ -137,4 +144,27 @@ pub struct Retype<'a> {
     pub statement: &'a Statement,
     /// Where.
     pub at: &'a Place,
+}
+
+impl<'a> Operation<'a> {
+    /// Returns where the file says it.
+    pub fn at(&self) -> &'a Place {
+        match self {
+            Self::AsWritten(written) => written.at,
+            Self::Fill(fill) => fill.at,
+            Self::Pair(pair) => pair.at,
+            Self::Retype(retype) => retype.at,
+        }
+    }
+
+    /// Returns the table that exists already and that it changes; `None` for a table of this file.
+    pub fn table(&self) -> Option<&'a Table> {
+        match self {
+            Self::AsWritten(AsWritten { what: AsWrittenKind::AddColumns { table, .. }, .. }) => Some(table),
+            Self::AsWritten(_) => None,
+            Self::Fill(fill) => Some(fill.table),
+            Self::Pair(pair) => Some(pair.table),
+            Self::Retype(retype) => Some(retype.table),
+        }
+    }
 }

@@ -1,12 +1,33 @@
 //! What PostgreSQL knows without being connected.
 
-use segue_model::change::{Change, Located};
+mod asked;
+mod backfill;
+mod cleanup;
+mod cost;
+mod facts;
+mod fill;
+mod gates;
+mod lookup;
+mod mirror;
+mod names;
+mod native;
+mod pair;
+mod prove;
+mod retype;
+mod swap;
+mod sync;
+mod twin;
+mod types;
+mod verify;
+mod work;
+
+use segue_model::change::{Change, Located, Place};
 use segue_model::probe::Probe;
-use segue_model::sql::{Quoting, StandardQuoting};
+use segue_model::sql::{Hole, Quoting, Sql, StandardQuoting};
 
 use super::{Cost, Dialect, Planned};
 use crate::operation::{Context, Operation};
-use crate::refusal::{Refusal, Refused};
+use crate::refusal::Refused;
 
 /// The dialect of PostgreSQL.
 pub(super) struct Postgres;
@@ -22,15 +43,41 @@ impl Quoting for Postgres {
 }
 
 impl Dialect for Postgres {
-    fn probes(&self, _operation: &Operation<'_>, _context: &Context<'_>) -> Result<Vec<Probe>, Refused> {
-        Ok(vec![])
+    fn probes(&self, operation: &Operation<'_>, context: &Context<'_>) -> Result<Vec<Probe>, Refused> {
+        match operation {
+            Operation::AsWritten(written) => Ok(native::probes(written, context)),
+            Operation::Fill(fill) => fill::probes(fill, context),
+            Operation::Pair(pair) => pair::probes(pair, context),
+            Operation::Retype(retype) => retype::probes(retype, context),
+        }
+        .map_err(|refusal| refusal.at(place(operation)))
     }
 
-    fn steps(&self, _operation: &Operation<'_>, _context: &Context<'_>) -> Result<Planned, Refused> {
-        Err(Refused { at: None, refusal: Refusal::NotYet { what: "PostgreSQL".into(), instead: String::new() } })
+    fn steps(&self, operation: &Operation<'_>, context: &Context<'_>) -> Result<Planned, Refused> {
+        match operation {
+            Operation::AsWritten(written) => native::plan(written, context),
+            Operation::Fill(fill) => fill::plan(fill, context),
+            Operation::Pair(pair) => pair::plan(pair, context),
+            Operation::Retype(retype) => retype::plan(retype, context),
+        }
+        .map_err(|refusal| refusal.at(place(operation)))
     }
 
-    fn cost(&self, _change: &Located<Change>, _context: &Context<'_>) -> Option<Cost> {
-        None
+    fn cost(&self, change: &Located<Change>, context: &Context<'_>) -> Option<Cost> {
+        cost::cost(&change.what, context)
     }
+}
+
+fn place<'a>(operation: &Operation<'a>) -> &'a Place {
+    match operation {
+        Operation::AsWritten(written) => written.at,
+        Operation::Fill(fill) => fill.at,
+        Operation::Pair(pair) => pair.at,
+        Operation::Retype(retype) => retype.at,
+    }
+}
+
+/// Returns a template of this engine, filled.
+fn sql(template: &'static str, holes: &[(&'static str, Hole<'_>)]) -> Sql {
+    Sql::fill(&Postgres, template, holes)
 }

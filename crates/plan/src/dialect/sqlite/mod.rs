@@ -1,12 +1,25 @@
 //! What SQLite knows without being connected.
 
+mod backfill;
+mod contract;
+mod facts;
+mod lookup;
+mod mirror;
+mod names;
+mod native;
+mod obstacle;
+mod sync;
+mod types;
+mod verify;
+mod work;
+
 use segue_model::change::{Change, Located};
 use segue_model::probe::Probe;
-use segue_model::sql::{Quoting, StandardQuoting};
+use segue_model::sql::{Hole, Quoting, Sql, StandardQuoting};
 
 use super::{Cost, Dialect, Planned};
 use crate::operation::{Context, Operation};
-use crate::refusal::{Refusal, Refused};
+use crate::refusal::Refused;
 
 /// The dialect of SQLite.
 pub(super) struct Sqlite;
@@ -22,15 +35,26 @@ impl Quoting for Sqlite {
 }
 
 impl Dialect for Sqlite {
-    fn probes(&self, _operation: &Operation<'_>, _context: &Context<'_>) -> Result<Vec<Probe>, Refused> {
-        Ok(vec![])
+    fn probes(&self, operation: &Operation<'_>, context: &Context<'_>) -> Result<Vec<Probe>, Refused> {
+        Ok(obstacle::probes(operation, context))
     }
 
-    fn steps(&self, _operation: &Operation<'_>, _context: &Context<'_>) -> Result<Planned, Refused> {
-        Err(Refused { at: None, refusal: Refusal::NotYet { what: "SQLite".into(), instead: String::new() } })
+    fn steps(&self, operation: &Operation<'_>, context: &Context<'_>) -> Result<Planned, Refused> {
+        obstacle::broken_view(operation, context)?;
+        let planned = match operation {
+            Operation::AsWritten(written) => native::as_written(written),
+            Operation::Fill(fill) => native::fill(fill, context),
+            Operation::Pair(pair) => native::pair(pair, context),
+            Operation::Retype(retype) => Err(types::retype(retype)),
+        };
+        planned.map_err(|refusal| refusal.at(operation.at()))
     }
 
-    fn cost(&self, _change: &Located<Change>, _context: &Context<'_>) -> Option<Cost> {
-        None
+    fn cost(&self, change: &Located<Change>, _context: &Context<'_>) -> Option<Cost> {
+        facts::cost(&change.what)
     }
+}
+
+fn sql(template: &'static str, holes: &[(&'static str, Hole<'_>)]) -> Sql {
+    Sql::fill(&Sqlite, template, holes)
 }

@@ -1,0 +1,181 @@
+//! What can be typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use segue_model::ident::MigrationId;
+
+/// Changes the schema of a live database without stopping the applications that use it.
+#[derive(Debug, Parser)]
+#[command(name = "segue", version, max_term_width = 110, after_help = AFTER)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    #[command(flatten)]
+    pub(crate) common: Common,
+}
+
+const AFTER: &str = "\
+A change goes: plan → apply (both shapes live, verified) → deploy the new code → flip → stop the old code → contract → cleanup.
+Until cleanup, `segue rollback` takes it back.
+
+Exit codes: 0 reached · 1 input refused, or findings · 2 command line, URL or configuration · 3 connection, permission or server
+(resumable) · 4 another run holds the lease · 5 a gate is not met · 6 verification failed · 70 a bug of Segue · 130 interrupted (resumable)";
+
+/// Options that every command takes.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Common {
+    /// Where the database is: postgres://user@host/db or sqlite:path/to/file [env: DATABASE_URL]
+    #[arg(long, global = true, value_name = "URL")]
+    pub(crate) database_url: Option<String>,
+    /// The folder of the migration files
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
+    /// The configuration file
+    #[arg(long, global = true, value_name = "FILE", default_value = "segue.toml")]
+    pub(crate) config: PathBuf,
+    /// How to report on standard output
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+}
+
+/// How to report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people
+    Text,
+    /// For machines
+    Json,
+    /// The plan's SQL, to look at (plan only)
+    Sql,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Write a segue.toml and a migrations folder
+    Init,
+    /// Write an empty migration file and its down file
+    New {
+        /// What it is about, in a few words
+        name: String,
+    },
+    /// Show what a migration would do to this database, without doing it
+    Plan(Which),
+    /// Carry out pending migrations, as far as needs no person
+    Apply {
+        #[command(flatten)]
+        which: Which,
+        /// Stop at this point
+        #[arg(long, value_enum)]
+        to: Option<To>,
+        /// Run exactly this reviewed plan (written by `segue plan --format json`)
+        #[arg(long, value_name = "FILE")]
+        plan: Option<PathBuf>,
+    },
+    /// Show how far each migration is, and what to type next
+    Status(Which),
+    /// Compare both shapes row by row
+    Verify {
+        #[command(flatten)]
+        which: Which,
+        /// Mend wrong rows from the shape that is the truth
+        #[arg(long)]
+        repair: bool,
+    },
+    /// Make the new shape the truth
+    Flip(Which),
+    /// Hide the old shape; it is still kept right and can come back
+    Contract {
+        #[command(flatten)]
+        which: Which,
+        /// No process of the old application version runs any more
+        #[arg(long)]
+        old_version_stopped: bool,
+    },
+    /// Drop the old shape, after a copy of it was made
+    Cleanup {
+        #[command(flatten)]
+        which: Which,
+        /// Yes, drop it
+        #[arg(long)]
+        yes: bool,
+        /// I looked for references to the old shape in code, views and jobs, and there are none
+        #[arg(long)]
+        i_checked_references: bool,
+    },
+    /// Take back a migration that is not cleaned up
+    Rollback {
+        #[command(flatten)]
+        which: Which,
+        /// No process of the new application version runs any more
+        #[arg(long)]
+        new_version_stopped: bool,
+    },
+    /// Reverse a finished migration: its down file becomes a change of its own
+    Down {
+        #[command(flatten)]
+        which: Which,
+        /// Stop at this point
+        #[arg(long, value_enum)]
+        to: Option<To>,
+    },
+    /// Watch a change happen under live traffic, on a scratch database
+    Demo {
+        /// Rows in the table
+        #[arg(long, default_value_t = 200_000, value_parser = clap::value_parser!(u64).range(1_000..=50_000_000))]
+        rows: u64,
+    },
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Which migration is meant.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Which {
+    /// The migration's id, its file name, or an unambiguous part of it; may be left out when only one fits
+    pub(crate) migration: Option<String>,
+}
+
+/// Where `apply` stops.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum To {
+    /// The new shape is there, empty
+    Expand,
+    /// Both shapes are right and verified
+    Ready,
+    /// The new shape is the truth
+    Flip,
+}
+
+/// Returns what was typed; a wrong command line ends the process with exit code 2.
+pub(crate) fn parse() -> Cli {
+    Cli::parse()
+}
+
+/// Returns the id that a file name or an id means.
+pub(crate) fn id_of(text: &str) -> Option<MigrationId> {
+    let name = text.rsplit(['/', '\\']).next().unwrap_or(text);
+    let name = name.strip_suffix(".sql").unwrap_or(name);
+    MigrationId::new(name).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_path_names_its_migration() {
+        assert_eq!(id_of("migrations/1_a.sql").map(String::from), Some("1_a".to_owned()));
+        assert_eq!(id_of("a b"), None);
+    }
+}

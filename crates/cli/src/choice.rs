@@ -1,0 +1,39 @@
+//! Which migration a command means when none, or part of a name, is typed.
+
+use segue_model::ident::MigrationId;
+use segue_model::journal::{Record, State};
+
+use crate::args::Which;
+use crate::failure::Failure;
+use crate::project::{Project, several_fit};
+
+/// Returns the migration that is named, or the only one in one of `states`.
+///
+/// # Errors
+/// Exit code 2 when none or several fit.
+pub(crate) fn in_state(
+    which: &Which,
+    project: &Project,
+    records: &[Record],
+    states: &[State],
+) -> Result<MigrationId, Failure> {
+    let known: Vec<MigrationId> = records.iter().map(|record| record.id.clone()).collect();
+    if let Some(wanted) = &which.migration {
+        return project.named(wanted, &known);
+    }
+    let fitting: Vec<&Record> = records.iter().filter(|record| states.contains(&record.state)).collect();
+    match fitting.as_slice() {
+        [one] => Ok(one.id.clone()),
+        [] => {
+            let states: Vec<&str> = states.iter().map(|state| state.name()).collect();
+            Err(Failure::usage(format!("no migration is {}", states.join(" or "))).hint("See: segue status"))
+        }
+        several => Err(several_fit(several.iter().map(|record| record.id.as_str()))),
+    }
+}
+
+/// Returns the migrations that have files and are not under way or applied, in file order.
+pub(crate) fn pending(project: &Project, records: &[Record]) -> Vec<MigrationId> {
+    let begun = |id: &&MigrationId| records.iter().any(|r| r.id == **id && r.state != State::RolledBack);
+    project.ids().filter(|id| !begun(id)).cloned().collect()
+}

@@ -1,0 +1,197 @@
+//! `segue apply`.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use segue_execute::{Outcome, Run, Target};
+use segue_model::change::{Directive, Migration};
+use segue_model::ident::{MigrationId, TableName};
+use segue_model::journal::{Record, State};
+use segue_model::plan::{Plan, Strategy};
+use segue_model::plan_file;
+
+use super::plan::journalled;
+use crate::args::{Format, To, Which};
+use crate::choice;
+use crate::config::Config;
+use crate::database::Database;
+use crate::failure::Failure;
+use crate::operate;
+use crate::planning;
+use crate::project::{Project, Texts};
+use crate::report;
+
+/// Carries out the named migration, or all that are pending or under way, in file order.
+pub(super) fn run(config: &Config, which: &Which, to: Option<To>, reviewed: Option<&Path>, format: Format) -> Result<(), Failure> {
+    let project = Project::open(&config.migrations)?;
+    let mut database = Database::open(config)?;
+    database.check_writable()?;
+    let records = database.records()?;
+    records.iter().try_for_each(|record| project.check_unchanged(record))?;
+    let reviewed = reviewed.map(read_reviewed).transpose()?;
+    let ids = wanted(which, &project, &records, reviewed.as_ref())?;
+    if ids.is_empty() {
+        return match format {
+            Format::Json => operate::show_all(&[], format),
+            Format::Text | Format::Sql => {
+                report::line("nothing is pending");
+                Ok(())
+            }
+        };
+    }
+    let mut outcomes = vec![];
+    let result = one_by_one(config, &project, &mut database, &ids, to, reviewed.as_ref(), &mut outcomes);
+    match (which.migration.is_some(), outcomes.as_slice()) {
+        (true, [one]) => operate::show(one, format)?,
+        (true, []) => {}
+        (_, all) => operate::show_all(all, format)?,
+    }
+    result
+}
+
+/// Returns the ids to bring on, in file order.
+fn wanted(which: &Which, project: &Project, records: &[Record], reviewed: Option<&Plan>) -> Result<Vec<MigrationId>, Failure> {
+    let known: Vec<MigrationId> = records.iter().map(|record| record.id.clone()).collect();
+    match (&which.migration, reviewed) {
+        (Some(wanted), _) => Ok(vec![project.named(wanted, &known)?]),
+        (None, Some(plan)) => Ok(vec![plan.migration.clone()]),
+        (None, None) => {
+            let under_way = |state: State| matches!(state, State::Started | State::Expanded | State::RollingBack);
+            let mut ids = choice::pending(project, records);
+            ids.extend(records.iter().filter(|record| under_way(record.state)).map(|record| record.id.clone()));
+            ids.sort();
+            Ok(ids)
+        }
+    }
+}
+
+fn one_by_one(
+    config: &Config,
+    project: &Project,
+    database: &mut Database,
+    ids: &[MigrationId],
+    to: Option<To>,
+    reviewed: Option<&Plan>,
+    outcomes: &mut Vec<Outcome>,
+) -> Result<(), Failure> {
+    let connector = Arc::clone(&database.connector);
+    operate::run(connector.as_ref(), config, |run| {
+        for id in ids {
+            outcomes.push(one(project, database, id, to, reviewed, run)?);
+        }
+        Ok(())
+    })
+}
+
+/// Brings one migration on.
+fn one(
+    project: &Project,
+    database: &mut Database,
+    id: &MigrationId,
+    to: Option<To>,
+    reviewed: Option<&Plan>,
+    run: &Run<'_>,
+) -> Result<Outcome, Failure> {
+    let records = database.records()?;
+    if let Some(record) = records.iter().find(|record| record.id == *id && record.state != State::RolledBack) {
+        return go_on(record, to, run);
+    }
+    let (migration, texts) = project.migration(database.engine(), id)?;
+    let plan = fresh(project, database, &migration, &texts, &records)?;
+    if let Some(reviewed) = reviewed {
+        check_reviewed(reviewed, &plan)?;
+    }
+    run.apply(&plan, target(to, plan.strategy)).map_err(operate::failure)
+}
+
+/// Goes on with a migration that has begun; one that is at its target already stays there.
+fn go_on(record: &Record, to: Option<To>, run: &Run<'_>) -> Result<Outcome, Failure> {
+    let plan = journalled(record)?;
+    run.resume(&record.id, target(to, plan.strategy)).map_err(operate::failure)
+}
+
+/// Plans a migration that has not begun.
+///
+/// # Errors
+/// Exit code 5 when a migration that it depends on, or one under way on the same tables, must be finished first.
+pub(super) fn fresh(
+    project: &Project,
+    database: &mut Database,
+    migration: &Migration,
+    texts: &Texts,
+    records: &[Record],
+) -> Result<Plan, Failure> {
+    check_depends(project, migration, records)?;
+    let plan = planning::plan(database, migration, texts)?;
+    check_free(&plan, records)?;
+    Ok(plan)
+}
+
+fn check_depends(project: &Project, migration: &Migration, records: &[Record]) -> Result<(), Failure> {
+    for directive in &migration.directives {
+        let Directive::Depends(needed) = &directive.what else { continue };
+        let reached = records.iter().any(|record| record.id == *needed && record.state >= State::Ready);
+        if reached {
+            continue;
+        }
+        if !project.has(needed) {
+            return Err(project.missing(needed.as_str()));
+        }
+        return Err(Failure::gate(format!("`{}` depends on `{needed}`, which is not applied here", migration.id))
+            .hint(format!("Type: segue apply {needed}")));
+    }
+    Ok(())
+}
+
+/// Refuses while another migration has the same table in flight: its plan was made for the structure that it left.
+fn check_free(plan: &Plan, records: &[Record]) -> Result<(), Failure> {
+    for record in records.iter().filter(|record| !matches!(record.state, State::Done | State::RolledBack)) {
+        let other = journalled(record)?;
+        let shared: Option<&TableName> = plan.tables.iter().find(|table| other.tables.contains(table));
+        if let (Some(table), true) = (shared, record.id != plan.migration) {
+            let next = operate::next(&record.id, record.state).unwrap_or_default();
+            return Err(Failure::gate(format!("`{}` waits for `{}`, which is changing {table}", plan.migration, record.id))
+                .hint(format!("Finish that one first: {next}")));
+        }
+    }
+    Ok(())
+}
+
+fn read_reviewed(path: &Path) -> Result<Plan, Failure> {
+    let plan = plan_file::from_json(&operate::read_text(path)?)
+        .map_err(|error| Failure::refused(format!("`{}` is not a plan: {error}", path.display())))?;
+    if segue_plan::fingerprint::verify(&plan) {
+        return Ok(plan);
+    }
+    Err(Failure::refused(format!("`{}` was edited: its hash does not stand for its steps", path.display()))
+        .hint("Write the plan again with: segue plan --format json"))
+}
+
+/// Refuses when what would run is not what was reviewed.
+fn check_reviewed(reviewed: &Plan, fresh: &Plan) -> Result<(), Failure> {
+    if reviewed.hash == fresh.hash {
+        return Ok(());
+    }
+    let what = if reviewed.checksum != fresh.checksum {
+        "the migration file was edited since"
+    } else if reviewed.shape != fresh.shape {
+        "the tables have changed since"
+    } else if reviewed.settings != fresh.settings {
+        "settings of the server have changed since"
+    } else {
+        "this version of Segue, or this server, plans other steps"
+    };
+    Err(Failure::refused(format!("the reviewed plan of `{}` no longer fits: {what}", fresh.migration))
+        .hint("Review the plan anew: segue plan"))
+}
+
+/// Returns where a run of this strategy stops when nothing else is asked for.
+pub(super) fn target(to: Option<To>, strategy: Strategy) -> Target {
+    match (to, strategy) {
+        (Some(To::Expand), _) => Target::Expand,
+        (Some(To::Ready), _) => Target::Ready,
+        (Some(To::Flip), _) => Target::Flip,
+        (None, Strategy::Additive | Strategy::Native) => Target::End,
+        (None, Strategy::ExpandContract) => Target::Ready,
+    }
+}

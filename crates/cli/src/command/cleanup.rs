@@ -1,0 +1,73 @@
+//! `segue cleanup`.
+
+use segue_model::ident::MigrationId;
+use segue_model::journal::{Record, State};
+use segue_model::step::{Action, Phase};
+
+use super::plan::journalled;
+use crate::args::{Format, Which};
+use crate::choice;
+use crate::config::Config;
+use crate::database::Database;
+use crate::failure::Failure;
+use crate::operate;
+use crate::project::{Project, reversed_by};
+
+/// What a person must say before something is dropped.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Consent {
+    /// `--yes`.
+    pub(super) yes: bool,
+    /// `--i-checked-references`.
+    pub(super) references: bool,
+}
+
+/// Drops the old shape, after a copy of it was made.
+pub(super) fn run(config: &Config, which: &Which, consent: Consent, format: Format) -> Result<(), Failure> {
+    let project = Project::open(&config.migrations)?;
+    let mut database = Database::open(config)?;
+    database.check_writable()?;
+    let records = database.records()?;
+    let id = choice::in_state(which, &project, &records, &[State::Contracted])?;
+    if let Some(record) = records.iter().find(|record| record.id == id && record.state == State::Contracted) {
+        check_consent(record, consent)?;
+    }
+    let outcome = operate::run(database.connector.as_ref(), config, |run| run.cleanup(&id).map_err(operate::failure))?;
+    if let Some(reversed) = reversed_by(&id).filter(|of| records.iter().any(|record| record.id == *of)) {
+        forget_both(&mut database, &id, &reversed)?;
+    }
+    operate::show(&outcome, format)
+}
+
+/// Refuses, saying what would be dropped, until the person has agreed to both.
+fn check_consent(record: &Record, consent: Consent) -> Result<(), Failure> {
+    if consent.yes && consent.references {
+        return Ok(());
+    }
+    let plan = journalled(record)?;
+    let drops = plan.steps.iter().filter(|step| step.phase == Phase::Cleanup);
+    let drops: Vec<String> = drops
+        .filter(|step| !matches!(step.action, Action::Gate(_) | Action::Verify(_)))
+        .map(|step| format!("  {}. {}", step.id, step.title))
+        .collect();
+    let missing = match (consent.yes, consent.references) {
+        (false, false) => "--yes --i-checked-references",
+        (false, true) => "--yes",
+        _ => "--i-checked-references",
+    };
+    Err(Failure::gate(format!("cleanup of `{}` cannot be taken back, so a person must agree to it", record.id))
+        .report(format!("cleanup would do:\n{}", drops.join("\n")))
+        .hint(format!(
+            "Look for references to the old shape in code, views and jobs, then type: segue cleanup {} {missing}",
+            record.id
+        )))
+}
+
+/// A finished reversal leaves the database as it was before the migration it reverses: both may be applied again.
+pub(super) fn forget_both(database: &mut Database, down: &MigrationId, up: &MigrationId) -> Result<(), Failure> {
+    let journal = database.connector.journal();
+    for id in [up, down] {
+        journal.set_state(database.session.as_mut(), id, State::RolledBack)?;
+    }
+    Ok(())
+}

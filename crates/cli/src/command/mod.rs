@@ -1,0 +1,51 @@
+//! One file a command.
+
+mod apply;
+mod cleanup;
+mod completions;
+mod contract;
+mod demo;
+mod down;
+mod flip;
+mod init;
+mod new;
+mod plan;
+mod rollback;
+mod status;
+mod verify;
+
+use crate::args::{Cli, Command, Format};
+use crate::config::Config;
+use crate::failure::Failure;
+
+/// Carries out what was typed.
+///
+/// # Errors
+/// What the user is told, with the exit code.
+pub(crate) fn run(cli: &Cli) -> Result<(), Failure> {
+    if cli.common.format == Format::Sql && !matches!(cli.command, Command::Plan(_)) {
+        return Err(Failure::usage("`--format sql` shows a plan's SQL").hint("Type: segue plan --format sql"));
+    }
+    if let Command::Completions { shell } = &cli.command {
+        return completions::run(*shell);
+    }
+    let config = Config::load(&cli.common)?;
+    let format = cli.common.format;
+    match &cli.command {
+        Command::Init => init::run(&config, &cli.common.config),
+        Command::New { name } => new::run(&config, name),
+        Command::Plan(which) => plan::run(&config, which, format),
+        Command::Apply { which, to, plan } => apply::run(&config, which, *to, plan.as_deref(), format),
+        Command::Status(which) => status::run(&config, which, format),
+        Command::Verify { which, repair } => verify::run(&config, which, *repair, format),
+        Command::Flip(which) => flip::run(&config, which, format),
+        Command::Contract { which, old_version_stopped } => contract::run(&config, which, *old_version_stopped, format),
+        Command::Cleanup { which, yes, i_checked_references } => {
+            cleanup::run(&config, which, cleanup::Consent { yes: *yes, references: *i_checked_references }, format)
+        }
+        Command::Rollback { which, new_version_stopped } => rollback::run(&config, which, *new_version_stopped, format),
+        Command::Down { which, to } => down::run(&config, which, *to, format),
+        Command::Demo { rows } => demo::run(&config, *rows, format),
+        Command::Completions { shell } => completions::run(*shell),
+    }
+}

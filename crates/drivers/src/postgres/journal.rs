@@ -1,0 +1,381 @@
+//! The journal's tables in the schema `segue`.
+
+use std::time::Duration;
+
+use segue_model::ident::MigrationId;
+use segue_model::journal::{Checkpoint, Claim, Event, FORMAT, Holder, Leftover, Mark, Record, State};
+use segue_model::server::Identity;
+use segue_model::session::{Begin, Fail, FailKind, Journal, Session};
+use segue_model::value::{Row, Value};
+
+use super::blockers::without_literals;
+use super::connect::application_prefix;
+use super::server::text;
+
+/// Each statement here touches a row or two.
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// The wait for another run that installs or claims at the same moment.
+const LOCK_WAIT: Duration = Duration::from_secs(5);
+
+/// How often a backend that was told to end is looked for, 50 ms apart.
+const LOOKS_MAX: u32 = 200;
+
+/// [`Journal`] of PostgreSQL.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct PostgresJournal;
+
+impl Journal for PostgresJournal {
+    fn exists(&self, session: &mut dyn Session) -> Result<bool, Fail> {
+        // Not `to_regclass`: that needs a right on the schema, which another role's journal does not give.
+        let sql = "SELECT 1 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+                   WHERE n.nspname = 'segue' AND c.relname = 'meta'";
+        Ok(!session.query(sql, &[], LIMIT)?.is_empty())
+    }
+
+    fn install(&self, session: &mut dyn Session) -> Result<(), Fail> {
+        if self.exists(session)? {
+            return check_format(session);
+        }
+        let identity = session.server()?.identity;
+        session.begin(Begin::Write { lock_wait: LOCK_WAIT })?;
+        let made = self.install_inside(session, &identity).and_then(|()| session.commit());
+        if made.is_err() {
+            session.rollback();
+        }
+        made
+    }
+
+    fn identity(&self, session: &mut dyn Session) -> Result<Identity, Fail> {
+        let rows = session.query("SELECT system, database, timeline FROM segue.meta", &[], LIMIT)?;
+        let row = rows.first().ok_or_else(|| broken("`segue.meta` is empty"))?;
+        let timeline = number(row, 2)?;
+        Ok(Identity { system: text(row, 0), database: text(row, 1), timeline })
+    }
+
+    fn set_identity(&self, session: &mut dyn Session, identity: &Identity) -> Result<(), Fail> {
+        let sql = "UPDATE segue.meta SET system = $1, database = $2, timeline = $3::bigint";
+        session.execute(sql, &identity_values(identity), LIMIT).map(drop)
+    }
+
+    fn records(&self, session: &mut dyn Session) -> Result<Vec<Record>, Fail> {
+        let sql = "SELECT id, checksum, plan, hash, state, attempt, \
+                   greatest(0, pg_catalog.floor(EXTRACT(epoch FROM pg_catalog.clock_timestamp() - state_since)))::bigint, \
+                   pg_catalog.to_char(changed_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"') \
+                   FROM segue.migration ORDER BY id COLLATE \"C\"";
+        session.query(sql, &[], LIMIT)?.iter().map(record).collect()
+    }
+
+    fn start(&self, session: &mut dyn Session, record: &Record) -> Result<(), Fail> {
+        let sql = "INSERT INTO segue.migration (id, checksum, plan, hash, state, attempt, state_since, changed_at) \
+                   VALUES ($1, $2, $3, $4, $5, $6::int, pg_catalog.clock_timestamp(), pg_catalog.clock_timestamp()) \
+                   ON CONFLICT (id) DO UPDATE SET checksum = excluded.checksum, plan = excluded.plan, \
+                   hash = excluded.hash, state = excluded.state, attempt = excluded.attempt, \
+                   state_since = excluded.state_since, changed_at = excluded.changed_at";
+        let values = [
+            id_value(&record.id),
+            Value::from(record.checksum.as_str()),
+            Value::from(record.plan.as_str()),
+            Value::from(record.hash.as_str()),
+            Value::from(record.state.name()),
+            Value::from(i64::from(record.attempt)),
+        ];
+        session.execute(sql, &values, LIMIT).map(drop)
+    }
+
+    fn set_state(&self, session: &mut dyn Session, id: &MigrationId, state: State) -> Result<(), Fail> {
+        let sql = "UPDATE segue.migration SET state = $2, changed_at = pg_catalog.clock_timestamp(), \
+                   state_since = CASE WHEN state = $2 THEN state_since ELSE pg_catalog.clock_timestamp() END \
+                   WHERE id = $1";
+        match session.execute(sql, &[id_value(id), Value::from(state.name())], LIMIT)? {
+            0 => Err(broken("the migration is not in the journal")),
+            _ => Ok(()),
+        }
+    }
+
+    fn events(&self, session: &mut dyn Session, id: &MigrationId, attempt: u32) -> Result<Vec<Event>, Fail> {
+        let sql = "SELECT step, mark, pid, backend_start, shape, note FROM segue.event \
+                   WHERE migration = $1 AND attempt = $2::int ORDER BY seq";
+        let rows = session.query(sql, &[id_value(id), Value::from(i64::from(attempt))], LIMIT)?;
+        rows.iter().map(|row| event(row, id, attempt)).collect()
+    }
+
+    fn record(&self, session: &mut dyn Session, event: &Event) -> Result<(), Fail> {
+        let sql = "INSERT INTO segue.event (migration, attempt, step, mark, pid, backend_start, shape, note) \
+                   VALUES ($1, $2::int, $3::int, $4, $5::bigint, $6, $7, $8)";
+        let values = [
+            id_value(&event.migration),
+            Value::from(i64::from(event.attempt)),
+            Value::from(i64::from(event.step)),
+            Value::from(event.mark.name()),
+            Value::from(event.pid),
+            Value::from(event.backend_start.as_str()),
+            Value::from(event.shape.as_str()),
+            Value::from(event.note.as_str()),
+        ];
+        session.execute(sql, &values, LIMIT).map(drop)
+    }
+
+    fn checkpoint(
+        &self,
+        session: &mut dyn Session,
+        id: &MigrationId,
+        attempt: u32,
+        step: u32,
+    ) -> Result<Option<Checkpoint>, Fail> {
+        let sql = "SELECT pass, next_bound, end_bound, rows FROM segue.checkpoint \
+                   WHERE migration = $1 AND attempt = $2::int AND step = $3::int";
+        let values = [id_value(id), Value::from(i64::from(attempt)), Value::from(i64::from(step))];
+        let rows = session.query(sql, &values, LIMIT)?;
+        let Some(row) = rows.first() else { return Ok(None) };
+        Ok(Some(Checkpoint {
+            step,
+            pass: number(row, 0)?,
+            next: number(row, 1)?,
+            end: number(row, 2)?,
+            rows: number(row, 3)?,
+        }))
+    }
+
+    fn set_checkpoint(
+        &self,
+        session: &mut dyn Session,
+        id: &MigrationId,
+        attempt: u32,
+        at: &Checkpoint,
+    ) -> Result<(), Fail> {
+        let sql = "INSERT INTO segue.checkpoint (migration, attempt, step, pass, next_bound, end_bound, rows, at) \
+                   VALUES ($1, $2::int, $3::int, $4::int, $5::bigint, $6::bigint, $7::bigint, pg_catalog.clock_timestamp()) \
+                   ON CONFLICT (migration, attempt, step) DO UPDATE SET pass = excluded.pass, \
+                   next_bound = excluded.next_bound, end_bound = excluded.end_bound, rows = excluded.rows, at = excluded.at";
+        let values = [
+            id_value(id),
+            Value::from(i64::from(attempt)),
+            Value::from(i64::from(at.step)),
+            Value::from(i64::from(at.pass)),
+            Value::from(at.next),
+            Value::from(at.end),
+            Value::from(i64::try_from(at.rows).unwrap_or(i64::MAX)),
+        ];
+        session.execute(sql, &values, LIMIT).map(drop)
+    }
+
+    fn claim(
+        &self,
+        session: &mut dyn Session,
+        id: &MigrationId,
+        holder: &Holder,
+        expiry: Duration,
+    ) -> Result<Claim, Fail> {
+        session.begin(Begin::Write { lock_wait: LOCK_WAIT })?;
+        let claim = claim_inside(session, id, holder, expiry).and_then(|claim| session.commit().map(|()| claim));
+        if claim.is_err() {
+            session.rollback();
+        }
+        claim
+    }
+
+    fn fence(&self, session: &mut dyn Session, id: &MigrationId, epoch: i64) -> Result<bool, Fail> {
+        let sql =
+            "SELECT 1 FROM segue.lease WHERE migration = $1 AND epoch = $2::bigint AND holder IS NOT NULL FOR SHARE";
+        Ok(!session.query(sql, &[id_value(id), Value::from(epoch)], LIMIT)?.is_empty())
+    }
+
+    fn beat(&self, session: &mut dyn Session, id: &MigrationId, epoch: i64) -> Result<(), Fail> {
+        let sql = "INSERT INTO segue.heartbeat (migration, epoch, at) VALUES ($1, $2::bigint, pg_catalog.clock_timestamp()) \
+                   ON CONFLICT (migration) DO UPDATE SET epoch = excluded.epoch, at = excluded.at \
+                   WHERE heartbeat.epoch <= excluded.epoch";
+        session.execute(sql, &[id_value(id), Value::from(epoch)], LIMIT).map(drop)
+    }
+
+    fn release(&self, session: &mut dyn Session, id: &MigrationId, epoch: i64) -> Result<(), Fail> {
+        let sql = "UPDATE segue.lease SET holder = NULL, pid = NULL, backend_start = NULL, claimed_at = NULL \
+                   WHERE migration = $1 AND epoch = $2::bigint";
+        session.execute(sql, &[id_value(id), Value::from(epoch)], LIMIT).map(drop)
+    }
+
+    fn holder(&self, session: &mut dyn Session, id: &MigrationId) -> Result<Option<(Holder, u64)>, Fail> {
+        let rows = session.query(include_str!("lease.sql"), &[id_value(id)], LIMIT)?;
+        let lease = rows.first().map(lease).transpose()?.flatten();
+        Ok(lease.filter(|lease| lease.life != Life::Gone).map(|lease| (lease.holder, lease.beat_age_s)))
+    }
+
+    fn end_leftovers(&self, session: &mut dyn Session, id: &MigrationId) -> Result<Vec<Leftover>, Fail> {
+        let prefix = Value::from(application_prefix(id));
+        let rows = session.query(include_str!("leftovers.sql"), &[prefix], LIMIT)?;
+        let mut leftovers = Vec::with_capacity(rows.len());
+        for row in &rows {
+            let leftover = Leftover {
+                pid: number(row, 0)?,
+                query: without_literals(&text(row, 2)),
+                ended: row.get(3).and_then(Value::as_bool) != Some(true),
+            };
+            let backend = [Value::from(leftover.pid), Value::from(text(row, 1))];
+            if leftover.ended {
+                let sql = "SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity \
+                           WHERE pid = $1::int AND pg_catalog.to_char(backend_start AT TIME ZONE 'UTC', \
+                           'YYYY-MM-DD HH24:MI:SS.US') = $2";
+                session.query(sql, &backend, LIMIT)?;
+                wait_until_gone(session, &backend)?;
+            }
+            leftovers.push(leftover);
+        }
+        Ok(leftovers)
+    }
+}
+
+impl PostgresJournal {
+    fn install_inside(&self, session: &mut dyn Session, identity: &Identity) -> Result<(), Fail> {
+        // CREATE … IF NOT EXISTS is no protection against another run at the same moment; this lock is.
+        session.query("SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('segue journal'))", &[], LIMIT)?;
+        if self.exists(session)? {
+            return check_format(session);
+        }
+        // Where an administrator has made the schema for us, no right to create one is needed.
+        let there = session.query("SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = 'segue'", &[], LIMIT)?;
+        if there.is_empty() {
+            session.execute("CREATE SCHEMA segue; REVOKE ALL ON SCHEMA segue FROM PUBLIC", &[], LIMIT)?;
+        }
+        session.execute(include_str!("journal.sql"), &[], LIMIT)?;
+        let sql = "INSERT INTO segue.meta (system, database, timeline, format) VALUES ($1, $2, $3::bigint, $4::int)";
+        let mut values = identity_values(identity).to_vec();
+        values.push(Value::from(i64::from(FORMAT)));
+        session.execute(sql, &values, LIMIT).map(drop)
+    }
+}
+
+fn check_format(session: &mut dyn Session) -> Result<(), Fail> {
+    let rows = session.query("SELECT format FROM segue.meta", &[], LIMIT)?;
+    let found: i64 = number(rows.first().ok_or_else(|| broken("`segue.meta` is empty"))?, 0)?;
+    if found == i64::from(FORMAT) {
+        return Ok(());
+    }
+    let message =
+        format!("the journal in this database has format {found}, and this version of segue knows format {FORMAT}");
+    Err(Fail::new(FailKind::Usage, message))
+}
+
+/// What can be told about the backend of a holder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Life {
+    Alive,
+    Gone,
+    /// Its start is hidden from our role.
+    Hidden,
+}
+
+/// A lease that somebody has not given back.
+struct Lease {
+    holder: Holder,
+    life: Life,
+    beat_age_s: u64,
+}
+
+fn lease(row: &Row) -> Result<Option<Lease>, Fail> {
+    if row.get(1).and_then(Value::as_str).is_none() {
+        return Ok(None);
+    }
+    let holder = Holder { name: text(row, 1), pid: number(row, 2)?, backend_start: text(row, 3) };
+    let life = match text(row, 4).as_str() {
+        "alive" => Life::Alive,
+        "gone" => Life::Gone,
+        _ => Life::Hidden,
+    };
+    Ok(Some(Lease { holder, life, beat_age_s: number(row, 5)? }))
+}
+
+fn claim_inside(session: &mut dyn Session, id: &MigrationId, holder: &Holder, expiry: Duration) -> Result<Claim, Fail> {
+    let id = id_value(id);
+    let first = "INSERT INTO segue.lease (migration, epoch) VALUES ($1, 0) ON CONFLICT (migration) DO NOTHING";
+    session.execute(first, std::slice::from_ref(&id), LIMIT)?;
+    session.query("SELECT 1 FROM segue.lease WHERE migration = $1 FOR UPDATE", std::slice::from_ref(&id), LIMIT)?;
+    // A statement of its own: it sees what the holder committed while we waited for the row.
+    let rows = session.query(include_str!("lease.sql"), std::slice::from_ref(&id), LIMIT)?;
+    let row = rows.first().ok_or_else(|| broken("the lease's row is gone"))?;
+    let held = lease(row)?
+        .filter(|lease| (lease.holder.pid, &lease.holder.backend_start) != (holder.pid, &holder.backend_start));
+    let from = match held {
+        Some(lease) if lease.life != Life::Gone && lease.beat_age_s <= expiry.as_secs() => {
+            return Ok(Claim::Held { by: lease.holder, beat_age_s: lease.beat_age_s });
+        }
+        other => other.map(|lease| lease.holder),
+    };
+    let epoch = number::<i64>(row, 0)? + 1;
+    let take = "UPDATE segue.lease SET epoch = $2::bigint, holder = $3, pid = $4::bigint, backend_start = $5, \
+                claimed_at = pg_catalog.clock_timestamp() WHERE migration = $1";
+    let values = [
+        id.clone(),
+        Value::from(epoch),
+        Value::from(holder.name.as_str()),
+        Value::from(holder.pid),
+        Value::from(holder.backend_start.as_str()),
+    ];
+    session.execute(take, &values, LIMIT)?;
+    let beat = "INSERT INTO segue.heartbeat (migration, epoch, at) VALUES ($1, $2::bigint, pg_catalog.clock_timestamp()) \
+                ON CONFLICT (migration) DO UPDATE SET epoch = excluded.epoch, at = excluded.at";
+    session.execute(beat, &[id, Value::from(epoch)], LIMIT)?;
+    Ok(Claim::Taken { epoch, from })
+}
+
+/// Waits on the server's clock: this crate does not sleep.
+fn wait_until_gone(session: &mut dyn Session, backend: &[Value; 2]) -> Result<(), Fail> {
+    let sql = "SELECT 1 FROM pg_catalog.pg_stat_activity WHERE pid = $1::int \
+               AND pg_catalog.to_char(backend_start AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US') = $2";
+    for _ in 0..LOOKS_MAX {
+        if session.query(sql, backend, LIMIT)?.is_empty() {
+            return Ok(());
+        }
+        session.query("SELECT pg_catalog.pg_sleep(0.05)", &[], LIMIT)?;
+    }
+    let pid = backend[0].as_i64().unwrap_or(0);
+    Err(Fail::new(FailKind::Server, format!("backend {pid} of an earlier run was told to end and is still there")))
+}
+
+fn record(row: &Row) -> Result<Record, Fail> {
+    let id = MigrationId::new(text(row, 0)).map_err(|error| broken(&error.to_string()))?;
+    let state = State::named(&text(row, 4)).ok_or_else(|| broken("a migration has a state that is not known"))?;
+    Ok(Record {
+        id,
+        checksum: text(row, 1),
+        plan: text(row, 2),
+        hash: text(row, 3),
+        state,
+        attempt: number(row, 5)?,
+        state_age_s: number(row, 6)?,
+        changed_at: text(row, 7),
+    })
+}
+
+fn event(row: &Row, id: &MigrationId, attempt: u32) -> Result<Event, Fail> {
+    Ok(Event {
+        migration: id.clone(),
+        attempt,
+        step: number(row, 0)?,
+        mark: Mark::named(&text(row, 1)).ok_or_else(|| broken("an event has a mark that is not known"))?,
+        pid: number(row, 2)?,
+        backend_start: text(row, 3),
+        shape: text(row, 4),
+        note: text(row, 5),
+    })
+}
+
+fn identity_values(identity: &Identity) -> [Value; 3] {
+    [
+        Value::from(identity.system.as_str()),
+        Value::from(identity.database.as_str()),
+        Value::from(i64::from(identity.timeline)),
+    ]
+}
+
+fn id_value(id: &MigrationId) -> Value {
+    Value::from(id.as_str())
+}
+
+fn number<T: TryFrom<i64>>(row: &Row, at: usize) -> Result<T, Fail> {
+    let found = row.get(at).and_then(Value::as_i64).and_then(|number| T::try_from(number).ok());
+    found.ok_or_else(|| broken("a number is missing or too large"))
+}
+
+fn broken(what: &str) -> Fail {
+    Fail::new(FailKind::Server, format!("the journal cannot be read: {what}"))
+}

@@ -1,0 +1,337 @@
+//! The journal in `segue_*` tables of the migrated file.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use segue_model::ident::MigrationId;
+use segue_model::journal::{Checkpoint, Claim, Event, FORMAT, Holder, Leftover, Mark, Record, State};
+use segue_model::server::Identity;
+use segue_model::session::{Begin, Fail, FailKind, Journal, Session};
+use segue_model::value::{Row, Value};
+
+use super::hold;
+
+/// Statements that create what is missing, apart by `;`.
+const CREATE: &str = include_str!("journal.sql");
+
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// How long a transaction of the journal's own waits for the write lock: a waiter of SQLite's keeps nobody out.
+const LOCK_WAIT: Duration = Duration::from_secs(10);
+
+const META: &str =
+    "INSERT INTO main.segue_meta (key, value) VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET value = excluded.value";
+
+const RECORDS: &str = "SELECT id, checksum, plan, hash, state, attempt, max(CAST(strftime('%s', 'now') AS INTEGER) - state_at, 0), \
+    strftime('%Y-%m-%dT%H:%M:%SZ', changed_at, 'unixepoch') FROM main.segue_migration ORDER BY id";
+
+const START: &str = "INSERT INTO main.segue_migration (id, checksum, plan, hash, state, attempt, state_at, changed_at) \
+    VALUES ($1, $2, $3, $4, $5, $6, strftime('%s', 'now'), strftime('%s', 'now')) \
+    ON CONFLICT (id) DO UPDATE SET checksum = excluded.checksum, plan = excluded.plan, hash = excluded.hash, \
+    state = excluded.state, attempt = excluded.attempt, state_at = excluded.state_at, changed_at = excluded.changed_at";
+
+const SET_STATE: &str = "UPDATE main.segue_migration SET state = $2, state_at = strftime('%s', 'now'), \
+    changed_at = strftime('%s', 'now') WHERE id = $1";
+
+const EVENTS: &str = "SELECT step, mark, pid, backend_start, shape, note FROM main.segue_event \
+    WHERE migration = $1 AND attempt = $2 ORDER BY seq";
+
+const RECORD: &str = "INSERT INTO main.segue_event (migration, attempt, step, mark, pid, backend_start, shape, note, at) \
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, strftime('%s', 'now'))";
+
+const CHECKPOINT: &str = "SELECT pass, next, \"end\", rows FROM main.segue_checkpoint \
+    WHERE migration = $1 AND attempt = $2 AND step = $3";
+
+const SET_CHECKPOINT: &str = "INSERT INTO main.segue_checkpoint (migration, attempt, step, pass, next, \"end\", rows) \
+    VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (migration, attempt, step) \
+    DO UPDATE SET pass = excluded.pass, next = excluded.next, \"end\" = excluded.\"end\", rows = excluded.rows";
+
+const LEASE: &str = "SELECT epoch, name, pid, backend_start FROM main.segue_lease WHERE migration = $1";
+
+const CLAIM: &str = "INSERT INTO main.segue_lease (migration, epoch, name, pid, backend_start) VALUES ($1, 1, $2, $3, $4) \
+    ON CONFLICT (migration) DO UPDATE SET epoch = epoch + 1, name = excluded.name, pid = excluded.pid, \
+    backend_start = excluded.backend_start";
+
+const RELEASE: &str =
+    "UPDATE main.segue_lease SET name = NULL, pid = NULL, backend_start = NULL WHERE migration = $1 AND epoch = $2";
+
+const BEAT: &str = "INSERT INTO main.segue_heartbeat (migration, epoch, at) VALUES ($1, $2, strftime('%s', 'now')) \
+    ON CONFLICT (migration) DO UPDATE SET epoch = excluded.epoch, at = excluded.at";
+
+const BEAT_AGE: &str =
+    "SELECT max(CAST(strftime('%s', 'now') AS INTEGER) - at, 0) FROM main.segue_heartbeat WHERE migration = $1";
+
+/// See [`Journal`].
+#[derive(Debug)]
+pub(super) struct SqliteJournal {
+    lock_file: PathBuf,
+}
+
+impl SqliteJournal {
+    pub(super) fn new(lock_file: PathBuf) -> Self {
+        Self { lock_file }
+    }
+}
+
+impl Journal for SqliteJournal {
+    fn exists(&self, session: &mut dyn Session) -> Result<bool, Fail> {
+        let there = "SELECT 1 FROM main.sqlite_schema WHERE type = 'table' AND name = 'segue_meta'";
+        Ok(!session.query(there, &[], LIMIT)?.is_empty())
+    }
+
+    fn install(&self, session: &mut dyn Session) -> Result<(), Fail> {
+        if self.exists(session)? {
+            return check_format(session);
+        }
+        // Asked before our first write, which would put our own library's version into the file's header.
+        let server = session.server()?;
+        in_transaction(session, |session| {
+            for statement in CREATE.split(';') {
+                session.execute(statement, &[], LIMIT)?;
+            }
+            if !session.query("SELECT 1 FROM main.segue_meta WHERE key = 'format'", &[], LIMIT)?.is_empty() {
+                return check_format(session);
+            }
+            let number = server.app_version.as_ref().map(|v| v.major * 1_000_000 + v.minor * 1000 + v.patch);
+            set_meta(session, "format", &FORMAT.to_string())?;
+            set_meta(session, "system", &server.identity.system)?;
+            set_meta(session, "database", &server.identity.database)?;
+            set_meta(session, "app_version", &number.map(|n| n.to_string()).unwrap_or_default())
+        })
+    }
+
+    fn identity(&self, session: &mut dyn Session) -> Result<Identity, Fail> {
+        check_format(session)?;
+        let system = meta(session, "system")?.unwrap_or_default();
+        let database = meta(session, "database")?.unwrap_or_default();
+        Ok(Identity { system, database, timeline: 0 })
+    }
+
+    fn set_identity(&self, session: &mut dyn Session, identity: &Identity) -> Result<(), Fail> {
+        set_meta(session, "system", &identity.system)?;
+        set_meta(session, "database", &identity.database)
+    }
+
+    fn records(&self, session: &mut dyn Session) -> Result<Vec<Record>, Fail> {
+        session.query(RECORDS, &[], LIMIT)?.iter().map(record_of).collect()
+    }
+
+    fn start(&self, session: &mut dyn Session, record: &Record) -> Result<(), Fail> {
+        let params = [
+            Value::from(record.id.as_str()),
+            Value::from(record.checksum.as_str()),
+            Value::from(record.plan.as_str()),
+            Value::from(record.hash.as_str()),
+            Value::from(record.state.name()),
+            Value::Int(record.attempt.into()),
+        ];
+        session.execute(START, &params, LIMIT).map(|_| ())
+    }
+
+    fn set_state(&self, session: &mut dyn Session, id: &MigrationId, state: State) -> Result<(), Fail> {
+        match session.execute(SET_STATE, &[id.as_str().into(), state.name().into()], LIMIT)? {
+            0 => Err(Fail::new(FailKind::Server, format!("the journal does not know the migration `{id}`"))),
+            _ => Ok(()),
+        }
+    }
+
+    fn events(&self, session: &mut dyn Session, id: &MigrationId, attempt: u32) -> Result<Vec<Event>, Fail> {
+        let rows = session.query(EVENTS, &[id.as_str().into(), Value::Int(attempt.into())], LIMIT)?;
+        rows.iter().map(|row| event_of(row, id, attempt)).collect()
+    }
+
+    fn record(&self, session: &mut dyn Session, event: &Event) -> Result<(), Fail> {
+        let params = [
+            Value::from(event.migration.as_str()),
+            Value::Int(event.attempt.into()),
+            Value::Int(event.step.into()),
+            Value::from(event.mark.name()),
+            Value::Int(event.pid),
+            Value::from(event.backend_start.as_str()),
+            Value::from(event.shape.as_str()),
+            Value::from(event.note.as_str()),
+        ];
+        session.execute(RECORD, &params, LIMIT).map(|_| ())
+    }
+
+    fn checkpoint(
+        &self,
+        session: &mut dyn Session,
+        id: &MigrationId,
+        attempt: u32,
+        step: u32,
+    ) -> Result<Option<Checkpoint>, Fail> {
+        let params = [id.as_str().into(), Value::Int(attempt.into()), Value::Int(step.into())];
+        let rows = session.query(CHECKPOINT, &params, LIMIT)?;
+        let Some(row) = rows.first() else { return Ok(None) };
+        Ok(Some(Checkpoint {
+            step,
+            pass: number(row, 0)?,
+            next: number(row, 1)?,
+            end: number(row, 2)?,
+            rows: number(row, 3)?,
+        }))
+    }
+
+    fn set_checkpoint(
+        &self,
+        session: &mut dyn Session,
+        id: &MigrationId,
+        attempt: u32,
+        at: &Checkpoint,
+    ) -> Result<(), Fail> {
+        let params = [
+            Value::from(id.as_str()),
+            Value::Int(attempt.into()),
+            Value::Int(at.step.into()),
+            Value::Int(at.pass.into()),
+            Value::Int(at.next),
+            Value::Int(at.end),
+            Value::Int(i64::try_from(at.rows).unwrap_or(i64::MAX)),
+        ];
+        session.execute(SET_CHECKPOINT, &params, LIMIT).map(|_| ())
+    }
+
+    /// The lock of [`segue_model::session::Connector::hold`] keeps every other process out, so whoever is still noted is dead.
+    fn claim(
+        &self,
+        session: &mut dyn Session,
+        id: &MigrationId,
+        holder: &Holder,
+        _expiry: Duration,
+    ) -> Result<Claim, Fail> {
+        in_transaction(session, |session| {
+            let from = lease(session, id)?.and_then(|(_, holder)| holder);
+            let params = [
+                id.as_str().into(),
+                holder.name.as_str().into(),
+                holder.pid.into(),
+                holder.backend_start.as_str().into(),
+            ];
+            session.execute(CLAIM, &params, LIMIT)?;
+            let epoch = lease(session, id)?.map_or(1, |(epoch, _)| epoch);
+            self.beat(session, id, epoch)?;
+            Ok(Claim::Taken { epoch, from })
+        })
+    }
+
+    fn fence(&self, session: &mut dyn Session, id: &MigrationId, epoch: i64) -> Result<bool, Fail> {
+        Ok(lease(session, id)?.is_some_and(|(now, holder)| now == epoch && holder.is_some()))
+    }
+
+    fn beat(&self, session: &mut dyn Session, id: &MigrationId, epoch: i64) -> Result<(), Fail> {
+        session.execute(BEAT, &[id.as_str().into(), epoch.into()], LIMIT).map(|_| ())
+    }
+
+    fn release(&self, session: &mut dyn Session, id: &MigrationId, epoch: i64) -> Result<(), Fail> {
+        session.execute(RELEASE, &[id.as_str().into(), epoch.into()], LIMIT).map(|_| ())
+    }
+
+    fn holder(&self, session: &mut dyn Session, id: &MigrationId) -> Result<Option<(Holder, u64)>, Fail> {
+        let Some((_, Some(holder))) = lease(session, id)?.filter(|_| hold::is_held(&self.lock_file)) else {
+            return Ok(None);
+        };
+        let rows = session.query(BEAT_AGE, &[id.as_str().into()], LIMIT)?;
+        let age = rows.first().map(|row| number(row, 0)).transpose()?.unwrap_or(0);
+        Ok(Some((holder, age)))
+    }
+
+    fn end_leftovers(&self, _session: &mut dyn Session, _id: &MigrationId) -> Result<Vec<Leftover>, Fail> {
+        // A statement ends with the process that runs it.
+        Ok(vec![])
+    }
+}
+
+fn in_transaction<T>(
+    session: &mut dyn Session,
+    body: impl FnOnce(&mut dyn Session) -> Result<T, Fail>,
+) -> Result<T, Fail> {
+    session.begin(Begin::Write { lock_wait: LOCK_WAIT })?;
+    match body(session) {
+        Ok(result) => match session.commit() {
+            Ok(()) => Ok(result),
+            Err(fail) => {
+                session.rollback();
+                Err(fail)
+            }
+        },
+        Err(fail) => {
+            session.rollback();
+            Err(fail)
+        }
+    }
+}
+
+fn check_format(session: &mut dyn Session) -> Result<(), Fail> {
+    let format = meta(session, "format")?.unwrap_or_default();
+    if format == FORMAT.to_string() {
+        return Ok(());
+    }
+    Err(Fail::new(
+        FailKind::Usage,
+        format!(
+            "the journal in this database has format `{}`, and this version reads format {FORMAT}: use the version that wrote it",
+            format.escape_debug()
+        ),
+    ))
+}
+
+fn meta(session: &mut dyn Session, key: &str) -> Result<Option<String>, Fail> {
+    let rows = session.query("SELECT value FROM main.segue_meta WHERE key = $1", &[key.into()], LIMIT)?;
+    Ok(rows.first().and_then(|row| row.first()).and_then(Value::as_str).map(str::to_owned))
+}
+
+fn set_meta(session: &mut dyn Session, key: &str, value: &str) -> Result<(), Fail> {
+    session.execute(META, &[key.into(), value.into()], LIMIT).map(|_| ())
+}
+
+fn lease(session: &mut dyn Session, id: &MigrationId) -> Result<Option<(i64, Option<Holder>)>, Fail> {
+    let rows = session.query(LEASE, &[id.as_str().into()], LIMIT)?;
+    let Some(row) = rows.first() else { return Ok(None) };
+    let holder = match row.get(1) {
+        Some(Value::Text(name)) => {
+            Some(Holder { name: name.clone(), pid: number(row, 2)?, backend_start: text(row, 3)? })
+        }
+        _ => None,
+    };
+    Ok(Some((number(row, 0)?, holder)))
+}
+
+fn record_of(row: &Row) -> Result<Record, Fail> {
+    Ok(Record {
+        id: MigrationId::new(text(row, 0)?).map_err(|bad| damaged(&bad.to_string()))?,
+        checksum: text(row, 1)?,
+        plan: text(row, 2)?,
+        hash: text(row, 3)?,
+        state: State::named(&text(row, 4)?).ok_or_else(|| damaged("a migration has an unknown state"))?,
+        attempt: number(row, 5)?,
+        state_age_s: number(row, 6)?,
+        changed_at: text(row, 7)?,
+    })
+}
+
+fn event_of(row: &Row, id: &MigrationId, attempt: u32) -> Result<Event, Fail> {
+    Ok(Event {
+        migration: id.clone(),
+        attempt,
+        step: number(row, 0)?,
+        mark: Mark::named(&text(row, 1)?).ok_or_else(|| damaged("an event has an unknown mark"))?,
+        pid: number(row, 2)?,
+        backend_start: text(row, 3)?,
+        shape: text(row, 4)?,
+        note: text(row, 5)?,
+    })
+}
+
+fn text(row: &Row, at: usize) -> Result<String, Fail> {
+    row.get(at).and_then(Value::as_str).map(str::to_owned).ok_or_else(|| damaged("a text is missing"))
+}
+
+fn number<N: TryFrom<i64>>(row: &Row, at: usize) -> Result<N, Fail> {
+    let number = row.get(at).and_then(Value::as_i64).and_then(|n| N::try_from(n).ok());
+    number.ok_or_else(|| damaged("a number is missing or too large"))
+}
+
+fn damaged(what: &str) -> Fail {
+    Fail::new(FailKind::Server, format!("the journal in this database is damaged: {what}"))
+}

@@ -1,0 +1,196 @@
+//! One connection: statements with their limits.
+
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, Statement};
+use segue_model::catalog::Catalog;
+use segue_model::ident::TableName;
+use segue_model::lock::RelationLock;
+use segue_model::server::Server;
+use segue_model::session::{Begin, Blocker, Cancel, Fail, FailKind, Session};
+use segue_model::value::{Row, Value};
+
+use super::address::Address;
+use super::cancel::{Canceller, Watch};
+use super::{error, inspect, server, shape};
+
+/// How long BEGIN and COMMIT may take beyond the wait for the lock: writing what the transaction changed.
+const COMMIT_LIMIT: Duration = Duration::from_secs(300);
+
+/// A connection to a database file.
+pub(super) struct SqliteSession {
+    connection: Connection,
+    watch: Arc<Watch>,
+    pub(super) address: Address,
+    pub(super) fresh_name: String,
+    transaction: Option<Begin>,
+}
+
+impl SqliteSession {
+    pub(super) fn new(connection: Connection, watch: Arc<Watch>, address: Address, fresh_name: String) -> Self {
+        Self { connection, watch, address, fresh_name, transaction: None }
+    }
+
+    /// Returns whether SQLite itself refuses writes to the file.
+    pub(super) fn is_read_only(&self) -> Result<bool, Fail> {
+        self.connection.is_readonly("main").map_err(|cause| error::translated(cause, None))
+    }
+
+    /// Runs `body` with its limits; a wait for a lock ends with the transaction's lock wait, outside one with `limit`.
+    fn limited<T>(
+        &mut self,
+        limit: Duration,
+        body: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, Fail> {
+        let busy = match self.transaction {
+            Some(Begin::Write { lock_wait }) => lock_wait,
+            Some(Begin::Read) | None => limit,
+        };
+        self.watch.begin(limit, busy);
+        let result = body(&self.connection);
+        self.watch.end();
+        result.map_err(|cause| error::translated(cause, Some(&self.watch)))
+    }
+
+    fn statement(&mut self, sql: &'static str) -> Result<(), Fail> {
+        self.limited(COMMIT_LIMIT, |connection| rows_of(connection, sql, &[])).map(|_| ())
+    }
+
+    fn end_of_transaction(&mut self) {
+        if self.transaction.take() == Some(Begin::Read) {
+            // Fails only when SQLite is out of memory; then the next write says so.
+            let _ = self.statement("PRAGMA query_only = OFF");
+        }
+    }
+}
+
+impl Session for SqliteSession {
+    fn server(&mut self) -> Result<Server, Fail> {
+        server::ask(self)
+    }
+
+    fn inspect(&mut self) -> Result<Catalog, Fail> {
+        inspect::inspect(self)
+    }
+
+    fn shape(&mut self, tables: &[TableName]) -> Result<String, Fail> {
+        shape::shape(self, tables)
+    }
+
+    fn begin(&mut self, begin: Begin) -> Result<(), Fail> {
+        self.transaction = Some(begin);
+        let result = match begin {
+            // The snapshot is taken by the first read, not by BEGIN.
+            Begin::Read => self
+                .statement("PRAGMA query_only = ON")
+                .and_then(|()| self.statement("BEGIN"))
+                .and_then(|()| self.statement("SELECT 1 FROM main.sqlite_schema LIMIT 1")),
+            // Never plain BEGIN: a write after a read fails at once with SQLITE_BUSY_SNAPSHOT, whatever the wait.
+            Begin::Write { .. } => self.statement("BEGIN IMMEDIATE"),
+        };
+        if result.is_err() {
+            self.rollback();
+        }
+        result
+    }
+
+    fn commit(&mut self) -> Result<(), Fail> {
+        if self.connection.is_autocommit() {
+            self.end_of_transaction();
+            return Err(Fail::new(FailKind::Cancelled, "an interrupted statement has rolled the transaction back"));
+        }
+        self.statement("COMMIT")?;
+        self.end_of_transaction();
+        Ok(())
+    }
+
+    fn rollback(&mut self) {
+        if !self.connection.is_autocommit() {
+            // A failure to roll back leaves SQLite no transaction either: it is given up with the connection.
+            let _ = self.statement("ROLLBACK");
+        }
+        self.end_of_transaction();
+    }
+
+    fn lock(&mut self, _locks: &[RelationLock]) -> Result<(), Fail> {
+        Ok(())
+    }
+
+    fn execute(&mut self, sql: &str, params: &[Value], limit: Duration) -> Result<u64, Fail> {
+        self.limited(limit, |connection| {
+            let before = connection.total_changes();
+            rows_of(connection, sql, params)?;
+            // `changes` still tells of an earlier statement after one that changes no row.
+            Ok(if connection.total_changes() == before { 0 } else { connection.changes() })
+        })
+    }
+
+    fn query(&mut self, sql: &str, params: &[Value], limit: Duration) -> Result<Vec<Row>, Fail> {
+        self.limited(limit, |connection| rows_of(connection, sql, params))
+    }
+
+    fn blockers(&mut self, _locks: &[RelationLock]) -> Result<Vec<Blocker>, Fail> {
+        // The file does not tell who holds its lock.
+        Ok(vec![])
+    }
+
+    fn backend(&mut self) -> Result<(i64, String), Fail> {
+        static START: OnceLock<String> = OnceLock::new();
+        let start = START.get_or_init(|| {
+            let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            format!("{}.{:09}", since.as_secs(), since.subsec_nanos())
+        });
+        Ok((i64::from(std::process::id()), start.clone()))
+    }
+
+    fn canceller(&self) -> Box<dyn Cancel> {
+        Box::new(Canceller { watch: Arc::clone(&self.watch), interrupt: self.connection.get_interrupt_handle() })
+    }
+
+    fn lagging_standbys(&mut self) -> Result<Vec<String>, Fail> {
+        Ok(vec![])
+    }
+}
+
+fn rows_of(connection: &Connection, sql: &str, params: &[Value]) -> rusqlite::Result<Vec<Row>> {
+    let mut statement = connection.prepare(sql)?;
+    bind(&mut statement, params)?;
+    let width = statement.column_count();
+    let mut rows = statement.raw_query();
+    let mut all = vec![];
+    while let Some(row) = rows.next()? {
+        all.push((0..width).map(|at| row.get_ref(at).map(value_of)).collect::<rusqlite::Result<Row>>()?);
+    }
+    Ok(all)
+}
+
+/// `$1` is a name to SQLite, numbered by where it first stands: bound by name, `$2 … $1` is right too.
+fn bind(statement: &mut Statement<'_>, params: &[Value]) -> rusqlite::Result<()> {
+    for (at, value) in params.iter().enumerate() {
+        let Some(index) = statement.parameter_index(&format!("${}", at + 1))? else { continue };
+        match value {
+            Value::Null => statement.raw_bind_parameter(index, rusqlite::types::Null)?,
+            Value::Int(n) => statement.raw_bind_parameter(index, n)?,
+            Value::Real(n) => statement.raw_bind_parameter(index, n)?,
+            Value::Text(text) => statement.raw_bind_parameter(index, text)?,
+            Value::Bytes(bytes) => statement.raw_bind_parameter(index, bytes)?,
+        }
+    }
+    Ok(())
+}
+
+fn value_of(value: ValueRef<'_>) -> Value {
+    match value {
+        ValueRef::Null => Value::Null,
+        ValueRef::Integer(n) => Value::Int(n),
+        ValueRef::Real(n) => Value::Real(n),
+        // SQLite stores whatever bytes it is given as text.
+        ValueRef::Text(bytes) => match std::str::from_utf8(bytes) {
+            Ok(text) => Value::Text(text.to_owned()),
+            Err(_) => Value::Bytes(bytes.to_vec()),
+        },
+        ValueRef::Blob(bytes) => Value::Bytes(bytes.to_vec()),
+    }
+}

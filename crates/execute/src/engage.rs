@@ -1,0 +1,247 @@
+//! Beginning and ending a run: the lease, what earlier runs left behind, and lost connections.
+
+use std::rc::Rc;
+
+use fastrand::Rng;
+use segue_model::ident::MigrationId;
+use segue_model::journal::{Claim, Holder, Leftover, Record};
+use segue_model::plan::Plan;
+use segue_model::server::{Identity, Server};
+use segue_model::session::{Begin, Fail, FailKind, Journal, Session};
+
+use crate::control::Control;
+use crate::error::RunError;
+use crate::guard::Patience;
+use crate::leftovers::{clear_leftovers, patiently};
+use crate::observer::Progress;
+use crate::outcome::Outcome;
+use crate::run::Said;
+use crate::running::{Env, JOURNAL_WAIT, Running};
+
+/// Tries to give the lease back; a lease that stays is taken over by the next run.
+const RELEASE_TRIES: u32 = 20;
+
+/// What a command decided to do with a migration, once the lease was its own.
+pub(crate) struct Chosen {
+    /// As the journal has it, or as it will be written.
+    pub(crate) record: Record,
+    /// The plan.
+    pub(crate) plan: Plan,
+    /// The record is to be written: a new attempt begins.
+    pub(crate) starts: bool,
+}
+
+/// Looks at a migration without taking anything.
+pub(crate) fn peek(env: Env<'_>, id: &MigrationId) -> Result<Option<Record>, RunError> {
+    let mut session = env.connect(id, "look")?;
+    writable(&session.server()?)?;
+    if !env.journal().exists(&mut *session)? {
+        return Ok(None);
+    }
+    find(env.journal(), &mut *session, id)
+}
+
+/// Does `body` with the lease of `id`: decided by `choose` from what the journal says then.
+pub(crate) fn under_lease<T>(
+    env: Env<'_>,
+    id: &MigrationId,
+    choose: impl FnOnce(Option<Record>) -> Result<Chosen, RunError>,
+    body: impl FnOnce(&mut Running<'_>) -> Result<T, RunError>,
+) -> Result<T, RunError> {
+    let hold = env.run.connector.hold().map_err(|fail| held(env, id, fail))?;
+    let alone = hold.is_some();
+    let control = Control::default();
+    std::thread::scope(|scope| {
+        let _ending = control.ending();
+        let journal = env.journal();
+        if !alone {
+            scope.spawn(|| control.beat(journal, id));
+        }
+        let mut seat = Seat::take(env, id, &control, alone)?;
+        let chosen = find(journal, &mut *seat.work, id).and_then(choose);
+        let result = match chosen {
+            Ok(chosen) => {
+                let mut running = seat.begin(env, &control, chosen);
+                let result = running.open().and_then(|()| body(&mut running));
+                release(env, id, &mut *running.work, running.epoch);
+                result
+            }
+            Err(error) => {
+                release(env, id, &mut *seat.work, seat.epoch);
+                Err(error)
+            }
+        };
+        env.run.stop.cancels_nothing();
+        result
+    })
+}
+
+/// A lease with its sessions, before it is known what to do.
+struct Seat {
+    work: Box<dyn Session>,
+    backend: (i64, String),
+    epoch: i64,
+    alone: bool,
+    identity: Option<Identity>,
+    from: Option<Holder>,
+    leftovers: Vec<Leftover>,
+}
+
+impl Seat {
+    fn take(env: Env<'_>, id: &MigrationId, control: &Control, alone: bool) -> Result<Self, RunError> {
+        let mut rng = rng(env);
+        let mut first = env.connect(id, if alone { "work" } else { "control" })?;
+        let server = first.server()?;
+        writable(&server)?;
+        patiently(env, &mut rng, || env.journal().install(&mut *first))?;
+        let identity = same_database(env, &mut *first, &server)?;
+        let holder = holder(env, &mut *first)?;
+        let expiry = env.run.options.lease_expiry;
+        let (epoch, from) = match patiently(env, &mut rng, || env.journal().claim(&mut *first, id, &holder, expiry))? {
+            Claim::Taken { epoch, from } => (epoch, from),
+            Claim::Held { by, beat_age_s } => return Err(RunError::Held { by: by.name, beat_age_s: Some(beat_age_s) }),
+        };
+        if let Some(from) = &from {
+            env.tell(&Progress::TookOver { from });
+        }
+        let cleared = clear_leftovers(env, &mut rng, || env.journal().end_leftovers(&mut *first, id));
+        let leftovers = cleared.inspect_err(|_| release(env, id, &mut *first, epoch))?;
+        let mut work = if alone {
+            first
+        } else {
+            control.hold(first, epoch);
+            env.connect(id, "work")?
+        };
+        env.run.stop.cancels(work.canceller());
+        let backend = work.backend()?;
+        Ok(Self { work, backend, epoch, alone, identity, from, leftovers })
+    }
+
+    fn begin<'r>(self, env: Env<'r>, control: &'r Control, chosen: Chosen) -> Running<'r> {
+        let mut outcome = Outcome::nothing_yet(chosen.record.id.clone(), chosen.record.state);
+        outcome.took_over = self.from;
+        outcome.leftovers = self.leftovers;
+        Running {
+            env,
+            control,
+            alone: self.alone,
+            work: self.work,
+            backend: self.backend,
+            epoch: self.epoch,
+            moved_to: self.identity,
+            starts: chosen.starts,
+            said: Said::default(),
+            record: chosen.record,
+            plan: Rc::new(chosen.plan),
+            events: Vec::new(),
+            rng: rng(env),
+            outcome,
+        }
+    }
+}
+
+impl Running<'_> {
+    /// Writes the record of a new attempt, or reads what happened in this one.
+    fn open(&mut self) -> Result<(), RunError> {
+        if let Some(identity) = self.moved_to.take() {
+            self.note(format!(
+                "the server was failed over: its timeline is {} now. Steps that were open are settled by what is there",
+                identity.timeline
+            ));
+            self.persist(&Patience::nothing(), |me| {
+                me.own(JOURNAL_WAIT, |me| Ok(me.env.journal().set_identity(&mut *me.work, &identity)?))
+            })?;
+        }
+        if self.starts {
+            // Looked at before anything is written: a plan that does not fit leaves no trace.
+            self.fits_server()?;
+            self.persist(&Patience::nothing(), Self::check_shape)?;
+            return self.persist(&Patience::nothing(), |me| {
+                me.own(JOURNAL_WAIT, |me| Ok(me.env.journal().start(&mut *me.work, &me.record)?))
+            });
+        }
+        self.persist(&Patience::nothing(), Self::load)
+    }
+
+    /// A plan is made for one major version; a migration in flight goes on after an upgrade.
+    fn fits_server(&mut self) -> Result<(), RunError> {
+        let server = self.work.server()?;
+        let found = server.version.major_text(server.engine);
+        if (server.engine, found.as_str()) == (self.plan.engine, self.plan.server_major.as_str()) {
+            return Ok(());
+        }
+        let (planned, here) = (self.plan.engine.product(), server.engine.product());
+        let diff = format!("- {planned} {}\n+ {here} {found}", self.plan.server_major);
+        Err(RunError::Drift { step: None, diff })
+    }
+
+    /// Reads what happened in this attempt.
+    pub(crate) fn load(&mut self) -> Result<(), RunError> {
+        let Running { env, work, record, .. } = self;
+        self.events = env.journal().events(&mut **work, &record.id, record.attempt)?;
+        Ok(())
+    }
+}
+
+/// Gives the lease back. Best effort: what stays is taken over.
+fn release(env: Env<'_>, id: &MigrationId, work: &mut dyn Session, epoch: i64) {
+    for _ in 0..RELEASE_TRIES {
+        work.rollback();
+        let result = work
+            .begin(Begin::Write { lock_wait: JOURNAL_WAIT })
+            .and_then(|()| env.journal().release(work, id, epoch))
+            .and_then(|()| work.commit());
+        if !result.is_err_and(|fail| fail.is_transient()) {
+            return;
+        }
+    }
+}
+
+fn rng(env: Env<'_>) -> Rng {
+    Rng::with_seed(env.run.options.seed)
+}
+
+pub(crate) fn holder(env: Env<'_>, session: &mut dyn Session) -> Result<Holder, Fail> {
+    let (pid, backend_start) = session.backend()?;
+    Ok(Holder { name: env.run.options.holder.clone(), pid, backend_start })
+}
+
+fn find(journal: &dyn Journal, session: &mut dyn Session, id: &MigrationId) -> Result<Option<Record>, RunError> {
+    Ok(journal.records(session)?.into_iter().find(|record| record.id == *id))
+}
+
+pub(crate) fn writable(server: &Server) -> Result<(), Fail> {
+    if server.standby {
+        return Err(Fail::new(FailKind::ReadOnly, "this server is a standby: it only replays its primary"));
+    }
+    if server.read_only {
+        return Err(Fail::new(FailKind::ReadOnly, "this database refuses writes"));
+    }
+    Ok(())
+}
+
+/// Fails for another database than the journal's; returns the identity to note when only the timeline moved on.
+pub(crate) fn same_database(
+    env: Env<'_>,
+    session: &mut dyn Session,
+    server: &Server,
+) -> Result<Option<Identity>, RunError> {
+    let (journal, here) = (env.journal().identity(session)?, &server.identity);
+    if (&journal.system, &journal.database) != (&here.system, &here.database) {
+        let name = |identity: &Identity| format!("database {} of system {}", identity.database, identity.system);
+        return Err(RunError::OtherDatabase { journal: name(&journal), here: name(here) });
+    }
+    Ok((journal.timeline != here.timeline).then(|| here.clone()))
+}
+
+/// Says who keeps us out, as far as the journal knows.
+fn held(env: Env<'_>, id: &MigrationId, fail: Fail) -> RunError {
+    if fail.kind != FailKind::LockTimeout {
+        return fail.into();
+    }
+    let holder = env.connect(id, "look").and_then(|mut session| env.journal().holder(&mut *session, id));
+    match holder {
+        Ok(Some((by, age))) => RunError::Held { by: by.name, beat_age_s: Some(age) },
+        Ok(None) | Err(_) => RunError::Held { by: fail.message, beat_age_s: None },
+    }
+}

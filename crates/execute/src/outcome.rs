@@ -1,0 +1,110 @@
+//! What came of a run.
+
+use std::time::Duration;
+
+use segue_model::ident::{MigrationId, TableName};
+use segue_model::journal::{Holder, Leftover, State};
+use segue_model::step::Phase;
+
+/// What came of a run that reached its target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// The migration.
+    pub migration: MigrationId,
+    /// How far it is now.
+    pub state: State,
+    /// The phases that this run did something in, and how long that took.
+    pub phases: Vec<(Phase, Duration)>,
+    /// Whose run this one continued without the lease having been given back.
+    pub took_over: Option<Holder>,
+    /// Backends of earlier runs that were still there.
+    pub leftovers: Vec<Leftover>,
+    /// The longest wait for a step's locks in one try.
+    pub longest_lock_wait: Duration,
+    /// The longest time that a step's locks were held.
+    pub longest_lock_held: Duration,
+    /// Tries that did not get their lock, and transactions that were done again after a deadlock or a conflict.
+    pub retries: u64,
+    /// Times that the connection was lost and made again.
+    pub reconnects: u32,
+    /// Rows that backfills of this run changed.
+    pub rows_filled: u64,
+    /// The last verification of this run.
+    pub verified: Option<VerifyReport>,
+    /// Preserved copies of what cleanup dropped. They stay until a person drops them.
+    pub kept: Vec<TableName>,
+    /// What a rollback lost, in a user's words.
+    pub lost: Vec<String>,
+    /// After a rollback: how the structure differs from the one before the migration, as `+` and `-` lines.
+    pub difference: Option<String>,
+    /// What else the user should know.
+    pub notes: Vec<String>,
+}
+
+impl Outcome {
+    /// Returns the outcome of a run that has not done anything.
+    pub(crate) fn nothing_yet(migration: MigrationId, state: State) -> Self {
+        Self {
+            migration,
+            state,
+            phases: Vec::new(),
+            took_over: None,
+            leftovers: Vec::new(),
+            longest_lock_wait: Duration::ZERO,
+            longest_lock_held: Duration::ZERO,
+            retries: 0,
+            reconnects: 0,
+            rows_filled: 0,
+            verified: None,
+            kept: Vec::new(),
+            lost: Vec::new(),
+            difference: None,
+            notes: Vec::new(),
+        }
+    }
+}
+
+/// What a verification found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct VerifyReport {
+    /// One entry for each verification step.
+    pub tables: Vec<TableReport>,
+}
+
+impl VerifyReport {
+    /// Returns whether every row is right.
+    pub fn is_clean(&self) -> bool {
+        self.tables.iter().all(|table| table.wrong() == 0)
+    }
+
+    /// Returns the number of wrong rows.
+    pub fn wrong(&self) -> u64 {
+        self.tables.iter().map(TableReport::wrong).sum()
+    }
+}
+
+/// What a verification found in one table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableReport {
+    /// The step.
+    pub step: u32,
+    /// The table.
+    pub table: TableName,
+    /// Rows looked at.
+    pub rows: u64,
+    /// Rows whose two sides do not follow from each other.
+    pub unrelated: u64,
+    /// Rows whose new side is absent though it must not be.
+    pub absent: u64,
+    /// Rows that were rewritten from the authority before this count.
+    pub repaired: u64,
+    /// Keys of up to 10 wrong rows.
+    pub samples: Vec<String>,
+}
+
+impl TableReport {
+    /// Returns the number of wrong rows.
+    pub fn wrong(&self) -> u64 {
+        self.unrelated.saturating_add(self.absent)
+    }
+}

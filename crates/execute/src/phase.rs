@@ -1,0 +1,161 @@
+//! Going from phase to phase.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use segue_model::journal::State;
+use segue_model::step::{Action, Phase, Step};
+
+use crate::error::RunError;
+use crate::gate::Unmet;
+use crate::guard::Patience;
+use crate::observer::Progress;
+use crate::run::Target;
+use crate::running::Running;
+
+/// The longest that standbys are waited for before it is left to the user.
+const STANDBYS: Duration = Duration::from_secs(60);
+
+impl Running<'_> {
+    /// Goes as far towards the target as needs no person.
+    pub(crate) fn forward(&mut self, target: Target) -> Result<(), RunError> {
+        if self.record.state < State::Ready {
+            self.phase(Phase::Expand)?;
+            if target == Target::Expand {
+                return self.reach(State::Expanded);
+            }
+        }
+        if self.by_hand() { self.go_to_ready(target) } else { self.go_to_the_end() }
+    }
+
+    fn go_to_ready(&mut self, target: Target) -> Result<(), RunError> {
+        if self.record.state < State::Ready {
+            for phase in [Phase::Sync, Phase::Backfill, Phase::Verify] {
+                self.phase(phase)?;
+            }
+            self.wait_for_standbys()?;
+            self.reach(State::Ready)?;
+        }
+        if target == Target::Flip && self.record.state == State::Ready { self.flip() } else { Ok(()) }
+    }
+
+    fn go_to_the_end(&mut self) -> Result<(), RunError> {
+        if self.record.state == State::Done {
+            return Ok(());
+        }
+        for phase in Phase::ALL {
+            self.phase(phase)?;
+        }
+        self.wait_for_standbys()?;
+        self.reach(State::Done)
+    }
+
+    /// Moves the authority to the new shape.
+    pub(crate) fn flip(&mut self) -> Result<(), RunError> {
+        if !self.has_begun(Phase::Flip) {
+            if self.outcome.verified.is_none() {
+                self.verify_again(false)?;
+            }
+            self.refuse_unconvertible()?;
+            self.check_sync()?;
+        }
+        self.phase(Phase::Flip)?;
+        self.reach(State::Flipped)
+    }
+
+    /// Hides the old shape.
+    pub(crate) fn contract(&mut self) -> Result<(), RunError> {
+        if !self.has_begun(Phase::Contract) {
+            self.check_sync()?;
+        }
+        self.phase(Phase::Contract)?;
+        self.reach(State::Contracted)
+    }
+
+    /// Drops the old shape, after the cool-down and a last verification.
+    pub(crate) fn cleanup(&mut self) -> Result<(), RunError> {
+        if !self.has_begun(Phase::Cleanup) {
+            let age = Duration::from_secs(self.record.state_age_s);
+            let remaining = self.env.run.options.cool_down.saturating_sub(age);
+            if !remaining.is_zero() {
+                return Err(RunError::CoolDown { remaining });
+            }
+            let verifies = |step: &Step| step.phase == Phase::Cleanup && matches!(step.action, Action::Verify(_));
+            if !self.plan.steps.iter().any(verifies) {
+                self.verify_again(false)?;
+            }
+        }
+        self.phase(Phase::Cleanup)?;
+        self.reach(State::Done)
+    }
+
+    /// Returns whether a step of this phase may have changed the application's tables.
+    pub(crate) fn has_begun(&self, phase: Phase) -> bool {
+        let steps = &self.plan.steps;
+        steps.iter().any(|step| step.phase == phase && changes_tables(step) && self.may_be_there(step))
+    }
+
+    fn phase(&mut self, phase: Phase) -> Result<(), RunError> {
+        let plan = Rc::clone(&self.plan);
+        if plan.steps.iter().any(|step| step.phase == phase && !self.is_done(step.id)) {
+            self.env.tell(&Progress::PhaseBegins { phase });
+            let began = self.env.clock.now();
+            let mut steps = plan.steps.iter().filter(|step| step.phase == phase);
+            let result = steps.try_for_each(|step| self.step(step));
+            self.outcome.phases.push((phase, self.env.clock.now().saturating_sub(began)));
+            result?;
+        }
+        for step in plan.steps.iter().filter(|step| step.phase == phase) {
+            if let Action::Snapshot(snapshot) = &step.action {
+                self.outcome.kept.push(snapshot.keeps.clone());
+            }
+        }
+        Ok(())
+    }
+
+    fn reach(&mut self, state: State) -> Result<(), RunError> {
+        if self.record.state < state { self.set_state(state) } else { Ok(()) }
+    }
+
+    /// The new shape is usable only where every standby has it: applications read there.
+    fn wait_for_standbys(&mut self) -> Result<(), RunError> {
+        let began = self.env.clock.now();
+        loop {
+            let lagging = self.persist(&Patience::nothing(), |me| Ok(me.work.lagging_standbys()?))?;
+            if lagging.is_empty() {
+                return Ok(());
+            }
+            let what = format!("these standbys have not replayed the change yet: {}", lagging.join(", "));
+            if self.env.clock.now().saturating_sub(began) >= STANDBYS {
+                let hint =
+                    "Wait until they have caught up, or remove those that are gone; then run the same command again.";
+                return Err(RunError::Gate { step: None, reasons: vec![what], hints: vec![hint.to_owned()] });
+            }
+            self.env.tell(&Progress::Waiting { what: &what });
+            self.env.wait(Duration::from_millis(500))?;
+        }
+    }
+
+    fn refuse_unconvertible(&mut self) -> Result<(), RunError> {
+        let plan = Rc::clone(&self.plan);
+        let mut unmet = Unmet::default();
+        for step in &plan.steps {
+            let Action::Backfill(backfill) = &step.action else { continue };
+            let Some(question) = &backfill.unconvertible else { continue };
+            let rows = self.unconvertible(step, question)?;
+            if rows > 0 {
+                unmet.reasons.push(format!("{rows} rows of `{}` cannot be converted", backfill.cut.table));
+                unmet.hints.push("Correct their old values; the triggers convert them then.".to_owned());
+            }
+        }
+        unmet.or_gate(None)
+    }
+}
+
+/// Returns whether a step changes the application's tables, so that what was verified before it may not hold after it.
+pub(crate) fn changes_tables(step: &Step) -> bool {
+    match step.action {
+        Action::Sql(_) | Action::Settled { .. } | Action::Backfill(_) => true,
+        Action::Verify(_) | Action::Gate(_) | Action::Snapshot(_) => false,
+    }
+}

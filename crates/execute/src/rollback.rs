@@ -1,0 +1,169 @@
+//! Taking a migration back: the undos of what was done, backwards.
+
+use std::rc::Rc;
+
+use segue_model::ident::MigrationId;
+use segue_model::journal::{Event, Mark, State};
+use segue_model::session::FailKind;
+use segue_model::step::{Asks, Step, Transaction, Undo, UndoStep};
+
+use crate::error::RunError;
+use crate::gate::Unmet;
+use crate::guard::{LONG, Patience};
+use crate::observer::Progress;
+use crate::running::{JOURNAL_WAIT, Running};
+use crate::shape::difference;
+use crate::step::limit;
+
+impl Running<'_> {
+    /// Takes everything back, from where an earlier rollback stopped.
+    pub(crate) fn take_back(&mut self) -> Result<(), RunError> {
+        let plan = Rc::clone(&self.plan);
+        let steps: Vec<&Step> = plan.steps.iter().rev().filter(|step| self.may_be_there(step)).collect();
+        if self.record.state != State::RollingBack {
+            self.refuse_rollback(&steps)?;
+            self.note_drift()?;
+            self.set_state(State::RollingBack)?;
+        }
+        for step in steps {
+            self.undo(step).map_err(|error| error.at(step.id, step.phase))?;
+        }
+        let found = self.persist(&Patience::nothing(), Self::shape)?;
+        if found != plan.shape {
+            let lines = difference(&plan.shape, &found);
+            self.note(format!("after the rollback the tables are not as they were before the migration:\n{lines}"));
+            self.outcome.difference = Some(lines);
+        }
+        self.set_state(State::RolledBack)
+    }
+
+    /// Refuses while nothing has been taken back yet.
+    fn refuse_rollback(&mut self, steps: &[&Step]) -> Result<(), RunError> {
+        if let Some(step) = steps.iter().find(|step| step.undo == Undo::Impossible) {
+            return Err(RunError::RollbackClosed {
+                reason: format!("step {} cannot be undone: {}", step.id, step.title),
+                hint: format!("Finish it with `segue cleanup {}`; `segue down` then plans its down file.", self.id()),
+            });
+        }
+        if self.by_hand()
+            && self.record.state >= State::Ready
+            && let Some((reason, hint)) = self.unsaid(Asks::NewVersionStopped)
+        {
+            return Err(RunError::Gate { step: None, reasons: vec![reason.to_owned()], hints: vec![hint.to_owned()] });
+        }
+        for undo in steps.iter().flat_map(|step| step.undo.steps()) {
+            match self.persist(&Patience::nothing(), |me| me.unmet(&undo.conditions)) {
+                Ok(unmet) => closed(self.id(), unmet)?,
+                // It names what an earlier undo brings back first: it is asked again at its time.
+                Err(RunError::Fail { source, .. }) if source.kind == FailKind::Undefined => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// A structure that somebody changed meanwhile is said, but does not keep a migration from being taken back.
+    fn note_drift(&mut self) -> Result<(), RunError> {
+        match self.persist(&Patience::nothing(), Self::check_shape) {
+            Err(RunError::Drift { diff, .. }) => {
+                self.note(format!("the tables have changed since the last step:\n{diff}"));
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
+    fn undo(&mut self, step: &Step) -> Result<(), RunError> {
+        self.env.tell(&Progress::UndoBegins { step });
+        let interrupted = self.is_open(step.id);
+        self.persist(&Patience::journal(step), |me| me.intend(step, Mark::UndoIntent))?;
+        if interrupted {
+            self.persist(&Patience::of(step), |me| {
+                me.fence()?;
+                me.execute_all(&step.on_interrupted, limit(step))
+            })?;
+        }
+        let undos = step.undo.steps();
+        for (at, undo) in undos.iter().enumerate() {
+            match undo.transaction {
+                Transaction::Own => self.undo_in_one_transaction(step, undo, at + 1 == undos.len())?,
+                Transaction::None => self.undo_outside_a_transaction(step, undo)?,
+            }
+        }
+        self.finish_undo(step)?;
+        if let Undo::Lossy { loses, .. } = &step.undo
+            && !self.outcome.lost.contains(loses)
+        {
+            self.outcome.lost.push(loses.clone());
+        }
+        self.env.tell(&Progress::Undone { step });
+        Ok(())
+    }
+
+    /// The last transaction of an undo is committed together with the journal's entry, or neither is.
+    fn undo_in_one_transaction(&mut self, step: &Step, undo: &UndoStep, last: bool) -> Result<(), RunError> {
+        let patience = patience_of(step, undo);
+        self.persist(&patience, |me| {
+            if !me.may_be_there(step) {
+                return Ok(());
+            }
+            me.look_before_queueing(&patience)?;
+            let (mut event, mut locked) = (None, me.env.clock.now());
+            me.own(patience.tries.each, |me| {
+                me.take_locks(&undo.locks)?;
+                locked = me.env.clock.now();
+                let unmet = me.unmet(&undo.conditions)?;
+                closed(me.id(), unmet)?;
+                me.execute_all(&undo.sql, limit(step))?;
+                if last {
+                    event = Some(me.record_undone(step)?);
+                }
+                Ok(())
+            })?;
+            me.note_held(locked);
+            me.events.extend(event);
+            Ok(())
+        })
+    }
+
+    fn undo_outside_a_transaction(&mut self, step: &Step, undo: &UndoStep) -> Result<(), RunError> {
+        self.persist(&patience_of(step, undo), |me| {
+            me.fence()?;
+            let unmet = me.unmet(&undo.conditions)?;
+            closed(me.id(), unmet)?;
+            me.execute_all(&undo.sql, limit(step))?;
+            me.fence()
+        })
+    }
+
+    fn finish_undo(&mut self, step: &Step) -> Result<(), RunError> {
+        self.persist(&Patience::journal(step), |me| {
+            if !me.may_be_there(step) {
+                return Ok(());
+            }
+            let event = me.own(JOURNAL_WAIT, |me| me.record_undone(step))?;
+            me.events.push(event);
+            Ok(())
+        })
+    }
+
+    fn record_undone(&mut self, step: &Step) -> Result<Event, RunError> {
+        let shape = self.shape()?;
+        self.record(step, Mark::Undone, shape, String::new())
+    }
+}
+
+fn patience_of<'s>(step: &Step, undo: &'s UndoStep) -> Patience<'s> {
+    Patience { step: Some((step.id, step.phase)), tries: undo.tries.unwrap_or(LONG), locks: &undo.locks }
+}
+
+fn closed(id: &MigrationId, unmet: Unmet) -> Result<(), RunError> {
+    if unmet.reasons.is_empty() {
+        return Ok(());
+    }
+    let mut hint = unmet.hints.join(" ");
+    if hint.is_empty() {
+        hint = format!("Correct that and run `segue rollback {id}` again, or go on with the migration.");
+    }
+    Err(RunError::RollbackClosed { reason: unmet.reasons.join("; "), hint })
+}

@@ -1,0 +1,305 @@
+//! The commands that change a database.
+
+use std::time::Duration;
+
+use segue_model::ident::MigrationId;
+use segue_model::journal::{Record, State};
+use segue_model::plan::Plan;
+use segue_model::plan_file::{from_json, to_json};
+use segue_model::session::Connector;
+use segue_model::step::Phase;
+
+use crate::clock::{Clock, MachineClock};
+use crate::engage::{Chosen, peek, under_lease};
+use crate::error::RunError;
+use crate::observer::Observer;
+use crate::outcome::{Outcome, VerifyReport};
+use crate::running::{Env, Running};
+use crate::shape::difference;
+use crate::stop::Stop;
+
+/// What a run works with. Each method takes the lease of one migration, does its part and gives the lease back.
+#[derive(Clone)]
+pub struct Run<'a> {
+    /// The database.
+    pub connector: &'a dyn Connector,
+    /// Is told what happens.
+    pub observer: &'a dyn Observer,
+    /// The user's wish to stop.
+    pub stop: &'a Stop,
+    /// The rest.
+    pub options: Options,
+}
+
+/// How a run behaves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// Host, user and process, for whoever meets our lease: `deploy-7 ci 4711`. Should differ between two processes.
+    pub holder: String,
+    /// How old the last heartbeat of another run must be before it counts as dead, where its backend cannot be seen.
+    pub lease_expiry: Duration,
+    /// Where jitter comes from.
+    pub seed: u64,
+    /// The least time between contract and cleanup.
+    pub cool_down: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            holder: format!("process {}", std::process::id()),
+            lease_expiry: Duration::from_secs(15),
+            seed: u64::from(std::process::id()),
+            cool_down: Duration::ZERO,
+        }
+    }
+}
+
+/// How far `apply` goes. An additive migration has no `ready` and no `flip`: it goes to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target {
+    /// The new shape is there, empty.
+    Expand,
+    /// Both shapes are right and verified.
+    Ready,
+    /// The new shape is the authority.
+    Flip,
+    /// As far as needs no person: done for an additive migration, else ready.
+    End,
+}
+
+/// What a person said, because no database can show it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Said {
+    /// No process that uses the old shape runs any more.
+    pub old_version_stopped: bool,
+    /// No process that uses the new shape runs any more.
+    pub new_version_stopped: bool,
+}
+
+impl Run<'_> {
+    /// Starts a migration, or goes on with it when it is in flight with the same plan. Done with the same file: nothing
+    /// happens. Rolled back: it starts anew.
+    ///
+    /// # Errors
+    /// Any [`RunError`]; [`RunError::Changed`] when another plan or another file of this migration is in the database.
+    pub fn apply(&self, plan: &Plan, target: Target) -> Result<Outcome, RunError> {
+        self.apply_by(&MachineClock::start(), plan, target)
+    }
+
+    /// Goes on with a migration by the plan in the journal.
+    ///
+    /// # Errors
+    /// Any [`RunError`]; [`RunError::NoSuchMigration`], [`RunError::WrongState`] when it was rolled back or is being.
+    pub fn resume(&self, id: &MigrationId, target: Target) -> Result<Outcome, RunError> {
+        self.resume_by(&MachineClock::start(), id, target)
+    }
+
+    /// Verifies every row again, at any gate. With `repair`, wrong rows are rewritten from the authority first.
+    ///
+    /// # Errors
+    /// Any [`RunError`]; [`RunError::Verification`] when rows are wrong.
+    pub fn verify(&self, id: &MigrationId, repair: bool) -> Result<VerifyReport, RunError> {
+        self.verify_by(&MachineClock::start(), id, repair)
+    }
+
+    /// Moves the authority to the new shape. Wants the migration to be ready.
+    ///
+    /// # Errors
+    /// Any [`RunError`].
+    pub fn flip(&self, id: &MigrationId) -> Result<Outcome, RunError> {
+        self.flip_by(&MachineClock::start(), id)
+    }
+
+    /// Hides the old shape. Wants the migration to be flipped.
+    ///
+    /// # Errors
+    /// Any [`RunError`]; [`RunError::Gate`] while nobody has said that the old version is stopped.
+    pub fn contract(&self, id: &MigrationId, said: Said) -> Result<Outcome, RunError> {
+        self.contract_by(&MachineClock::start(), id, said)
+    }
+
+    /// Drops the old shape. Wants the migration to be contracted, and the cool-down to be over.
+    ///
+    /// # Errors
+    /// Any [`RunError`].
+    pub fn cleanup(&self, id: &MigrationId) -> Result<Outcome, RunError> {
+        self.cleanup_by(&MachineClock::start(), id)
+    }
+
+    /// Takes a migration back, from any state but done.
+    ///
+    /// # Errors
+    /// Any [`RunError`]; [`RunError::RollbackClosed`] when something cannot be taken back any more.
+    pub fn rollback(&self, id: &MigrationId, said: Said) -> Result<Outcome, RunError> {
+        self.rollback_by(&MachineClock::start(), id, said)
+    }
+
+    pub(crate) fn apply_by(&self, clock: &dyn Clock, plan: &Plan, target: Target) -> Result<Outcome, RunError> {
+        let env = Env { run: self, clock };
+        let id = &plan.migration;
+        if let Some(record) = peek(env, id)?
+            && record.state == State::Done
+            && record.checksum == plan.checksum
+        {
+            return Ok(Outcome::nothing_yet(record.id, record.state));
+        }
+        under_lease(
+            env,
+            id,
+            |record| choose(plan, record),
+            |running| {
+                running.forward(target)?;
+                Ok(running.outcome.clone())
+            },
+        )
+    }
+
+    pub(crate) fn resume_by(&self, clock: &dyn Clock, id: &MigrationId, target: Target) -> Result<Outcome, RunError> {
+        self.on_known(clock, id, |running| {
+            let (state, wanted) = (running.record.state, State::Started);
+            if state < wanted {
+                return Err(RunError::WrongState { id: running.id().clone(), state, wanted });
+            }
+            running.forward(target)?;
+            Ok(running.outcome.clone())
+        })
+    }
+
+    pub(crate) fn verify_by(
+        &self,
+        clock: &dyn Clock,
+        id: &MigrationId,
+        repair: bool,
+    ) -> Result<VerifyReport, RunError> {
+        self.on_known(clock, id, |running| {
+            running.is_at_a_gate()?;
+            running.verify_again(repair)?;
+            Ok(running.outcome.verified.clone().unwrap_or_default())
+        })
+    }
+
+    pub(crate) fn flip_by(&self, clock: &dyn Clock, id: &MigrationId) -> Result<Outcome, RunError> {
+        self.advance(clock, id, Said::default(), (State::Ready, State::Flipped), |running| running.flip())
+    }
+
+    pub(crate) fn contract_by(&self, clock: &dyn Clock, id: &MigrationId, said: Said) -> Result<Outcome, RunError> {
+        self.advance(clock, id, said, (State::Flipped, State::Contracted), |running| running.contract())
+    }
+
+    pub(crate) fn cleanup_by(&self, clock: &dyn Clock, id: &MigrationId) -> Result<Outcome, RunError> {
+        self.advance(clock, id, Said::default(), (State::Contracted, State::Done), |running| running.cleanup())
+    }
+
+    fn advance(
+        &self,
+        clock: &dyn Clock,
+        id: &MigrationId,
+        said: Said,
+        (from, to): (State, State),
+        go: impl FnOnce(&mut Running<'_>) -> Result<(), RunError>,
+    ) -> Result<Outcome, RunError> {
+        self.on_known(clock, id, |running| {
+            let state = running.record.state;
+            if state == from {
+                running.said = said;
+                go(running)?;
+            } else if state != to {
+                return Err(RunError::WrongState { id: running.id().clone(), state, wanted: from });
+            }
+            Ok(running.outcome.clone())
+        })
+    }
+
+    pub(crate) fn rollback_by(&self, clock: &dyn Clock, id: &MigrationId, said: Said) -> Result<Outcome, RunError> {
+        self.on_known(clock, id, |running| {
+            let state = running.record.state;
+            if state == State::Done {
+                return Err(RunError::WrongState { id: running.id().clone(), state, wanted: State::Contracted });
+            }
+            if state != State::RolledBack {
+                running.said = said;
+                running.take_back()?;
+            }
+            Ok(running.outcome.clone())
+        })
+    }
+
+    fn on_known<T>(
+        &self,
+        clock: &dyn Clock,
+        id: &MigrationId,
+        body: impl FnOnce(&mut Running<'_>) -> Result<T, RunError>,
+    ) -> Result<T, RunError> {
+        let env = Env { run: self, clock };
+        let unknown = || RunError::NoSuchMigration { id: id.clone() };
+        // Looked for before a lease is asked for, which would leave a row behind for an id that does not exist.
+        peek(env, id)?.ok_or_else(unknown)?;
+        under_lease(env, id, |record| journalled(record.ok_or_else(unknown)?), body)
+    }
+}
+
+impl Running<'_> {
+    /// Between two gates the names are those of neither: what is counted or repaired then could be the wrong side.
+    fn is_at_a_gate(&self) -> Result<(), RunError> {
+        let state = self.record.state;
+        let wanted = match state {
+            State::Ready if self.has_begun(Phase::Flip) => State::Flipped,
+            State::Flipped if self.has_begun(Phase::Contract) => State::Contracted,
+            State::Contracted if self.has_begun(Phase::Cleanup) => State::Done,
+            State::Ready | State::Flipped | State::Contracted => return Ok(()),
+            State::RolledBack | State::RollingBack | State::Started | State::Expanded | State::Done => State::Ready,
+        };
+        Err(RunError::WrongState { id: self.id().clone(), state, wanted })
+    }
+}
+
+/// Decides what `apply` does, given what the journal has.
+fn choose(plan: &Plan, record: Option<Record>) -> Result<Chosen, RunError> {
+    match record {
+        None => Ok(begins(plan, 1)),
+        Some(record) => match record.state {
+            State::RolledBack => Ok(begins(plan, record.attempt + 1)),
+            State::RollingBack => {
+                let wanted = State::RolledBack;
+                Err(RunError::WrongState { id: record.id, state: record.state, wanted })
+            }
+            State::Done if record.checksum == plan.checksum => journalled(record),
+            State::Done => {
+                let diff = format!("- file {}\n+ file {}", record.checksum, plan.checksum);
+                Err(RunError::Changed { id: record.id, state: record.state, diff })
+            }
+            State::Started | State::Expanded | State::Ready | State::Flipped | State::Contracted => {
+                if record.hash == plan.hash {
+                    return journalled(record);
+                }
+                let diff = difference(&record.plan, &to_json(plan));
+                Err(RunError::Changed { id: record.id, state: record.state, diff })
+            }
+        },
+    }
+}
+
+fn begins(plan: &Plan, attempt: u32) -> Chosen {
+    let record = Record {
+        id: plan.migration.clone(),
+        checksum: plan.checksum.clone(),
+        plan: to_json(plan),
+        hash: plan.hash.clone(),
+        state: State::Started,
+        attempt,
+        state_age_s: 0,
+        changed_at: String::new(),
+    };
+    Chosen { record, plan: plan.clone(), starts: true }
+}
+
+/// Goes by the plan in the journal, which must be the one that was approved.
+fn journalled(record: Record) -> Result<Chosen, RunError> {
+    let bad = |why: String| RunError::BadJournal { id: record.id.clone(), why };
+    let plan = from_json(&record.plan).map_err(|why| bad(why.to_string()))?;
+    if plan.hash != record.hash {
+        return Err(bad(format!("its plan has the hash {}, and {} was approved", plan.hash, record.hash)));
+    }
+    Ok(Chosen { record, plan, starts: false })
+}

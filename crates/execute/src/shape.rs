@@ -1,0 +1,47 @@
+//! The structure that the plan was made for, and how it differs from the one that is there.
+
+use segue_model::journal::Mark;
+
+use crate::error::RunError;
+use crate::running::Running;
+
+/// Differences that are shown at most; the rest is counted.
+const LINES_MAX: usize = 40;
+
+impl Running<'_> {
+    /// Returns the structure of the plan's tables now.
+    pub(crate) fn shape(&mut self) -> Result<String, RunError> {
+        let Running { work, plan, .. } = self;
+        Ok(work.shape(&plan.tables)?)
+    }
+
+    /// Fails when the structure is not the one that the last step left, or that the plan was made for.
+    pub(crate) fn check_shape(&mut self) -> Result<(), RunError> {
+        let found = self.shape()?;
+        let expected = self.expected_shape();
+        if found == expected { Ok(()) } else { Err(RunError::Drift { step: None, diff: difference(expected, &found) }) }
+    }
+
+    fn expected_shape(&self) -> &str {
+        let last = self.events.iter().rev().find(|event| matches!(event.mark, Mark::Done | Mark::Undone));
+        last.map_or(&self.plan.shape, |event| &event.shape)
+    }
+}
+
+/// Returns the lines that are only in `expected` (`-`) and only in `found` (`+`), each side in its own order.
+pub(crate) fn difference(expected: &str, found: &str) -> String {
+    let only = |of: &str, in_other: &str, sign: char| -> Vec<String> {
+        let mut other: Vec<&str> = in_other.lines().collect();
+        other.sort_unstable();
+        let missing = of.lines().filter(|line| other.binary_search(line).is_err());
+        missing.map(|line| format!("{sign} {line}")).collect()
+    };
+    let mut lines = only(expected, found, '-');
+    lines.extend(only(found, expected, '+'));
+    let more = lines.len().saturating_sub(LINES_MAX);
+    lines.truncate(LINES_MAX);
+    if more > 0 {
+        lines.push(format!("  and {more} more lines"));
+    }
+    lines.join("\n")
+}

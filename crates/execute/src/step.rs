@@ -1,0 +1,113 @@
+//! Doing one step.
+
+use std::time::Duration;
+
+use segue_model::journal::Mark;
+use segue_model::lock::Blocks;
+use segue_model::sql::Sql;
+use segue_model::step::{Action, Step, Transaction};
+
+use crate::error::RunError;
+use crate::guard::Patience;
+use crate::observer::Progress;
+use crate::running::{JOURNAL_WAIT, Running};
+
+/// The longest that a statement may take which keeps the application waiting and reads no rows: longer is a bug or a hang.
+const BRIEF: Duration = Duration::from_secs(60);
+
+/// The longest that a statement may take which reads or writes every row.
+const THOROUGH: Duration = Duration::from_secs(24 * 3600);
+
+/// Returns the longest that a statement of this step may take.
+pub(crate) fn limit(step: &Step) -> Duration {
+    if step.blocks >= Blocks::Writes && !step.rewrites && !step.scans { BRIEF } else { THOROUGH }
+}
+
+impl Running<'_> {
+    /// Does a step, unless it is done already.
+    pub(crate) fn step(&mut self, step: &Step) -> Result<(), RunError> {
+        if self.is_done(step.id) {
+            return Ok(());
+        }
+        self.env.check_stop()?;
+        self.env.tell(&Progress::StepBegins { step });
+        let began = self.env.clock.now();
+        if let Err(error) = self.act(step) {
+            self.note_failure(step, &error);
+            return Err(error.at(step.id, step.phase));
+        }
+        self.env.tell(&Progress::StepDone { step, took: self.env.clock.now().saturating_sub(began) });
+        Ok(())
+    }
+
+    fn act(&mut self, step: &Step) -> Result<(), RunError> {
+        match (&step.action, step.transaction) {
+            (Action::Sql(all), Transaction::Own) => self.in_one_transaction(step, all),
+            (Action::Sql(all), Transaction::None) => self.outside_a_transaction(step, all),
+            (Action::Settled { sql, settle }, _) => self.settled(step, sql, settle),
+            (Action::Backfill(backfill), _) => self.backfill(step, backfill),
+            (Action::Verify(verify), _) => self.verify_step(step, verify),
+            (Action::Gate(gate), _) => self.gate(step, gate),
+            (Action::Snapshot(snapshot), _) => self.snapshot(step, snapshot),
+        }
+    }
+
+    /// The journal's entry and the step are committed together, or neither is.
+    pub(crate) fn in_one_transaction(&mut self, step: &Step, all: &[Sql]) -> Result<(), RunError> {
+        let patience = Patience::of(step);
+        self.persist(&patience, |me| {
+            if me.is_done(step.id) {
+                return Ok(());
+            }
+            me.intend(step, Mark::Intent)?;
+            me.look_before_queueing(&patience)?;
+            let (mut event, mut locked) = (None, me.env.clock.now());
+            me.own(patience.tries.each, |me| {
+                me.take_locks(&step.locks)?;
+                locked = me.env.clock.now();
+                me.check_shape()?;
+                me.execute_all(all, limit(step))?;
+                event = Some(me.record_done(step, String::new())?);
+                Ok(())
+            })?;
+            me.note_held(locked);
+            me.events.extend(event);
+            Ok(())
+        })
+    }
+
+    fn outside_a_transaction(&mut self, step: &Step, all: &[Sql]) -> Result<(), RunError> {
+        self.persist(&Patience::of(step), |me| {
+            if me.is_done(step.id) {
+                return Ok(());
+            }
+            if me.is_open(step.id) {
+                me.execute_all(&step.on_interrupted, limit(step))?;
+            } else {
+                me.check_shape()?;
+            }
+            me.intend(step, Mark::Intent)?;
+            me.fence()?;
+            me.execute_all(all, limit(step))?;
+            me.fence()
+        })?;
+        self.finish(step, "")
+    }
+
+    /// Notes how long locks were held that were had at `since`.
+    pub(crate) fn note_held(&mut self, since: Duration) {
+        let held = self.env.clock.now().saturating_sub(since);
+        self.outcome.longest_lock_held = self.outcome.longest_lock_held.max(held);
+    }
+
+    /// Journals that a step failed. Best effort: the failure itself matters more, and the open intent says as much.
+    fn note_failure(&mut self, step: &Step, error: &RunError) {
+        let RunError::Fail { source, .. } = error else { return };
+        if source.outcome_unknown() {
+            return;
+        }
+        let note = serde_json::json!({ "message": source.message, "code": source.code }).to_string();
+        let event = self.own(JOURNAL_WAIT, |me| me.record(step, Mark::Failed, String::new(), note));
+        self.events.extend(event);
+    }
+}

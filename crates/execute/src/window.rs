@@ -1,0 +1,112 @@
+//! Windows over a table: how long each is, and how far they are.
+
+use std::time::Duration;
+
+use segue_model::journal::Checkpoint;
+use segue_model::step::{Cut, Step};
+use segue_model::value::{Row, Value};
+
+use crate::error::RunError;
+use crate::observer::Progress;
+use crate::running::{QUESTION, Running};
+
+/// The longest that one window may take before it counts as hung.
+pub(crate) const WINDOW: Duration = Duration::from_secs(600);
+
+/// The size of the windows, steered so that each takes about the time it should.
+pub(crate) struct Size {
+    units: u64,
+    target: Duration,
+}
+
+impl Size {
+    /// Returns the size of the first window.
+    pub(crate) fn first(cut: &Cut) -> Self {
+        Self { units: u64::from(cut.size.max(1)), target: Duration::from_millis(u64::from(cut.target_ms.max(1))) }
+    }
+
+    /// Returns the size of the next window.
+    pub(crate) fn units(&self) -> u64 {
+        self.units
+    }
+
+    /// Learns how long a window took: at most doubles, at most halves.
+    pub(crate) fn took(&mut self, time: Duration) {
+        let factor = self.target.as_secs_f64() / time.as_secs_f64().max(0.000_001);
+        let next = self.units as f64 * factor.clamp(0.5, 2.0);
+        self.units = (next as u64).clamp(1, u64::from(u32::MAX));
+    }
+
+    /// Halves it; returns whether it could be.
+    pub(crate) fn halve(&mut self) -> bool {
+        let could = self.units > 1;
+        self.units = (self.units / 2).max(1);
+        could
+    }
+}
+
+impl Running<'_> {
+    /// Returns the bounds of the table: the lowest, and the one after the highest.
+    pub(crate) fn extent(&mut self, cut: &Cut) -> Result<(i64, i64), RunError> {
+        let rows = self.query(&cut.extent, &[], QUESTION)?;
+        let bound = |at: usize| rows.first().and_then(|row| row.get(at)).and_then(Value::as_i64);
+        Ok(match (bound(0), bound(1)) {
+            (Some(low), Some(end)) => (low, end.max(low)),
+            // An empty table has no bounds.
+            _ => (0, 0),
+        })
+    }
+
+    /// Returns where the window ends that begins at `from`: after it, and at most at `end`.
+    pub(crate) fn window_end(&mut self, cut: &Cut, from: i64, end: i64, size: &Size) -> Result<i64, RunError> {
+        let units = i64::try_from(size.units()).unwrap_or(i64::MAX);
+        let by_units = from.saturating_add(units);
+        let to = match &cut.end {
+            None => by_units,
+            Some(sql) => {
+                let rows = self.query(sql, &[Value::Int(from), Value::Int(units)], QUESTION)?;
+                first_number(&rows).unwrap_or(end)
+            }
+        };
+        Ok(to.max(from.saturating_add(1)).min(end))
+    }
+
+    /// Rests after a window, where others need a turn.
+    pub(crate) fn rest(&mut self, cut: &Cut, took: Duration) -> Result<(), RunError> {
+        if cut.rest_percent == 0 {
+            return self.env.check_stop();
+        }
+        self.env.wait(took.mul_f64(f64::from(cut.rest_percent) / 100.0))
+    }
+
+    /// Tells how far a step is.
+    pub(crate) fn tell_window(&self, step: &Step, cut: &Cut, low: i64, at: &Checkpoint, rows: u64, took: Duration) {
+        let units = |from: i64, to: i64| u64::try_from(to.saturating_sub(from)).unwrap_or(0);
+        self.env.tell(&Progress::Window {
+            step: step.id,
+            pass: at.pass,
+            done: units(low, at.next),
+            total: units(low, at.end),
+            unit: &cut.unit,
+            rows,
+            took,
+        });
+    }
+
+    /// Reads how far a step is.
+    pub(crate) fn checkpoint(&mut self, step: &Step) -> Result<Option<Checkpoint>, RunError> {
+        let Running { env, work, record, .. } = self;
+        Ok(env.journal().checkpoint(&mut **work, &record.id, record.attempt, step.id)?)
+    }
+
+    /// Writes how far a step is into the transaction that is open.
+    pub(crate) fn set_checkpoint(&mut self, at: &Checkpoint) -> Result<(), RunError> {
+        let Running { env, work, record, .. } = self;
+        Ok(env.journal().set_checkpoint(&mut **work, &record.id, record.attempt, at)?)
+    }
+}
+
+/// Returns the one number that a query gives.
+pub(crate) fn first_number(rows: &[Row]) -> Option<i64> {
+    rows.first().and_then(|row| row.first()).and_then(Value::as_i64)
+}

@@ -1,0 +1,418 @@
+//! Files in, pictures out.
+
+use segue_model::change::{Change, Directive, Migration, NewColumn};
+use segue_model::engine::Engine;
+use segue_model::expr::{Expr, Nullness};
+use segue_model::ident::{Ident, MigrationId};
+use segue_parse::{Problem, Source, migration};
+
+fn read(engine: Engine, up: &str, down: Option<&str>) -> Result<Migration, Vec<Problem>> {
+    let down = down.map(|down| Source { file: "m.down.sql", text: down.as_bytes() });
+    let id = MigrationId::new("m").unwrap();
+    migration(engine, id, &Source { file: "m.sql", text: up.as_bytes() }, down.as_ref())
+}
+
+/// Returns what a file says, a line a thing; or its problems with their hints.
+#[track_caller]
+fn picture(engine: Engine, up: &str) -> String {
+    match read(engine, up, None) {
+        Ok(migration) => of_migration(&migration),
+        Err(problems) => of_problems(&problems),
+    }
+}
+
+fn postgres(up: &str) -> String {
+    picture(Engine::Postgres, up)
+}
+
+fn sqlite(up: &str) -> String {
+    picture(Engine::Sqlite, up)
+}
+
+fn of_migration(migration: &Migration) -> String {
+    let changes = migration.changes.iter().map(|change| {
+        let at = &change.at;
+        format!("{}:{} {}", at.line, at.column, of_change(&change.what))
+    });
+    let directives = migration.directives.iter().map(|directive| {
+        let at = &directive.at;
+        format!("{}:{} segue: {}", at.line, at.column, of_directive(&directive.what))
+    });
+    changes.chain(directives).collect::<Vec<_>>().join("\n")
+}
+
+fn of_problems(problems: &[Problem]) -> String {
+    let line = |problem: &Problem| {
+        let at = &problem.at;
+        format!("{}:{}:{} {problem} | {}", at.file, at.line, at.column, problem.hint())
+    };
+    problems.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+fn of_change(change: &Change) -> String {
+    match change {
+        Change::CreateTable { table } => format!("create table {table}"),
+        Change::CreateIndex { index, table } => {
+            format!("create index {} on {table}", index.as_ref().map_or("(unnamed)", Ident::as_str))
+        }
+        Change::AddColumn { table, column } => format!("add {table}.{}", of_column(column)),
+        Change::DropColumn { table, column } => format!("drop {table}.{column}"),
+        Change::SetNotNull { table, column } => format!("not null {table}.{column}"),
+        Change::AlterType { table, column, to, using } => {
+            let using = using.as_ref().map_or(String::new(), |using| format!(" using {}", of_expr(using)));
+            format!("type {table}.{column} {to}{using}")
+        }
+        Change::Transform { table, assignments } => format!("transform {table}: {}", of_assignments(assignments)),
+        Change::NotYet { what, table } => {
+            format!("not yet {what}{}", table.as_ref().map_or(String::new(), |table| format!(" [{table}]")))
+        }
+        Change::Opaque { what } => format!("opaque {what}"),
+    }
+}
+
+fn of_column(column: &NewColumn) -> String {
+    let mut text = format!("{} {}", column.name, column.type_name);
+    if column.not_null {
+        text.push_str(" not null");
+    }
+    if let Some(default) = &column.default {
+        text.push_str(&format!(" default {} «{}»", of_expr(default), default.source));
+    }
+    if column.if_not_exists {
+        text.push_str(" if not exists");
+    }
+    if !column.others.is_empty() {
+        text.push_str(&format!(" {:?}", column.others));
+    }
+    text
+}
+
+fn of_assignments(assignments: &[(Ident, Expr)]) -> String {
+    let one = |(column, expr): &(Ident, Expr)| format!("{column} = {}", of_expr(expr));
+    assignments.iter().map(one).collect::<Vec<_>>().join(", ")
+}
+
+/// Columns as `<c>`, schemas of names as `§`; then what is known of it.
+fn of_expr(expr: &Expr) -> String {
+    let sql = expr.render(&|column| format!("<{column}>"), &|used| {
+        used.schema.as_ref().map_or_else(|| "§".to_owned(), |schema| format!("§{schema}"))
+    });
+    let mut text = sql.as_str().to_owned();
+    if expr.nullness != Nullness::Never {
+        text.push_str(" null:");
+        text.push_str(&of_nullness(&expr.nullness));
+    }
+    if expr.can_raise {
+        text.push_str(" raises");
+    }
+    if expr.constant {
+        text.push_str(" constant");
+    }
+    text
+}
+
+fn of_nullness(nullness: &Nullness) -> String {
+    let list = |of: &[Nullness]| of.iter().map(of_nullness).collect::<Vec<_>>().join(" ");
+    match nullness {
+        Nullness::Never => "never".to_owned(),
+        Nullness::Always => "always".to_owned(),
+        Nullness::Column(column) => column.to_string(),
+        Nullness::Any(of) => format!("any({})", list(of)),
+        Nullness::All(of) => format!("all({})", list(of)),
+        Nullness::Unknown => "?".to_owned(),
+    }
+}
+
+fn of_directive(directive: &Directive) -> String {
+    match directive {
+        Directive::Forward { table, column, expr } => format!("{table}.{column} = {}", of_expr(expr)),
+        Directive::Back { table, assignments } => format!("back {table}: {}", of_assignments(assignments)),
+        Directive::Strategy(name) => format!("strategy {name}"),
+        Directive::Allow { rule, reason } => format!("allow {rule} because {reason}"),
+        Directive::Depends(id) => format!("depends {id}"),
+        Directive::NotYet(what) => format!("not yet {what}"),
+    }
+}
+
+#[test]
+fn a_split_is_read_with_its_transforms() {
+    insta::assert_snapshot!(postgres(
+        "ALTER TABLE users ADD COLUMN full_name text;
+UPDATE users SET full_name = concat_ws(' ', first_name, last_name);
+ALTER TABLE users ALTER COLUMN full_name SET NOT NULL;
+ALTER TABLE users DROP COLUMN first_name, DROP COLUMN last_name;"
+    ), @"");
+    insta::assert_snapshot!(sqlite(
+        "ALTER TABLE users ADD COLUMN full_name TEXT;
+UPDATE users SET full_name = coalesce(first_name, '') || ' ' || coalesce(last_name, '') WHERE full_name IS NULL;
+ALTER TABLE users ALTER COLUMN full_name SET NOT NULL;
+ALTER TABLE users DROP COLUMN first_name;
+ALTER TABLE users DROP last_name"
+    ), @"");
+}
+
+#[test]
+fn the_down_file_is_read_the_same_way() {
+    let up = "ALTER TABLE u ADD COLUMN n text; UPDATE u SET n = a || b; ALTER TABLE u DROP COLUMN a, DROP COLUMN b;";
+    let down = "ALTER TABLE u ADD COLUMN a text, ADD COLUMN b text;
+        UPDATE u SET (a, b) = (split_part(n, ' ', 1), split_part(n, ' ', 2));";
+    let migration = read(Engine::Postgres, up, Some(down)).unwrap();
+    insta::assert_snapshot!(of_migration(migration.down.as_ref().unwrap()), @"");
+    assert!(migration.checksum.starts_with("sha256:"));
+    assert_eq!(migration.statements[1].text, "UPDATE u SET n = a || b");
+    assert_eq!(migration.changes[3].statement, Some(2));
+    let problems = read(Engine::Postgres, "SELEKT", Some("SELECT")).unwrap_err();
+    insta::assert_snapshot!(of_problems(&problems), @"");
+}
+
+#[test]
+fn a_type_change_says_its_type_and_using() {
+    insta::assert_snapshot!(postgres(
+        "ALTER TABLE ONLY orders ALTER id TYPE bigint;
+ALTER TABLE orders ALTER COLUMN id SET DATA TYPE bigint USING id::bigint, ALTER COLUMN n TYPE varchar(10);
+ALTER TABLE public.orders ALTER c TYPE mood, ALTER d TYPE s.\"My type\", ALTER e TYPE int[] USING ARRAY[e];
+ALTER TABLE orders ALTER c TYPE text COLLATE \"C\", ALTER d TYPE timestamptz(3), ALTER e TYPE \"char\", ALTER f TYPE char(3);
+ALTER TABLE orders ALTER c TYPE geometry(Point, 4326), ALTER d TYPE double precision, ALTER e TYPE numeric(10,2);"
+    ), @"");
+}
+
+#[test]
+fn new_columns_carry_their_clauses() {
+    insta::assert_snapshot!(postgres(
+        "ALTER TABLE t ADD a int NOT NULL DEFAULT 0, ADD IF NOT EXISTS b text DEFAULT 'x, (y' COLLATE \"C\" NOT NULL,
+  ADD COLUMN c int CHECK (c > 0) DEFAULT (1 + 2) REFERENCES o(id), ADD d serial, ADD e int GENERATED ALWAYS AS IDENTITY,
+  ADD f int CONSTRAINT nn NOT NULL CONSTRAINT d DEFAULT -1 /* DEFAULT */, ADD g timestamptz DEFAULT now() NULL, ADD h jsonb DEFAULT '{}'::jsonb UNIQUE;
+ALTER TABLE t ADD i timestamptz DEFAULT 'now', ADD j date DEFAULT 'today'::date, ADD k date DEFAULT '2020-01-01'::date, ADD l text[] DEFAULT '{}'::text[];"
+    ), @"");
+    insta::assert_snapshot!(sqlite(
+        "ALTER TABLE t ADD a INTEGER NOT NULL DEFAULT -1;
+ALTER TABLE main.t ADD COLUMN [b c] VARCHAR(10, 2) DEFAULT (coalesce('x', NULL)) REFERENCES o(id) COLLATE NOCASE;
+ALTER TABLE t ADD c DEFAULT word NOT NULL ON CONFLICT FAIL;
+ALTER TABLE t ADD d long varchar DEFAULT TRUE CHECK (d) UNIQUE;
+ALTER TABLE t ADD e GENERATED ALWAYS AS (a + 1);
+ALTER TABLE t ADD f DEFAULT CURRENT_TIMESTAMP;
+ALTER TABLE t ADD g DEFAULT 'it''s';"
+    ), @"");
+}
+
+#[test]
+fn tables_and_indexes_run_as_written() {
+    insta::assert_snapshot!(postgres(
+        "CREATE TABLE a (id int PRIMARY KEY, a_id int REFERENCES a);
+CREATE TABLE IF NOT EXISTS s.b (id int);
+CREATE UNIQUE INDEX i ON a (id) WHERE id > 0;
+CREATE INDEX ON s.b (id);
+CREATE INDEX CONCURRENTLY j ON a (id);
+CREATE TABLE c (a_id int REFERENCES a);
+CREATE TABLE c (a_id int, FOREIGN KEY (a_id) REFERENCES a);
+CREATE TEMP TABLE d (id int);
+CREATE TABLE e AS SELECT 1;
+CREATE TABLE f PARTITION OF a DEFAULT;
+CREATE TABLE g () INHERITS (a);"
+    ), @"");
+    insta::assert_snapshot!(sqlite(
+        "CREATE TABLE a (id INTEGER PRIMARY KEY) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS main.b (a_id REFERENCES a);
+CREATE UNIQUE INDEX i ON a (id);
+CREATE TABLE c AS SELECT 1;
+CREATE TEMP TABLE d (id);"
+    ), @"");
+}
+
+#[test]
+fn what_is_not_built_yet_is_named_in_the_words_of_the_sql() {
+    insta::assert_snapshot!(postgres(
+        "ALTER TABLE t RENAME COLUMN a TO b;
+ALTER TABLE t RENAME TO u;
+ALTER TABLE t DROP COLUMN a CASCADE, DROP COLUMN IF EXISTS b, ALTER a SET DEFAULT 1, ALTER COLUMN a DROP NOT NULL, ADD CONSTRAINT c CHECK (a > 0), DROP CONSTRAINT c, OWNER TO me, ENABLE TRIGGER ALL, VALIDATE CONSTRAINT c;
+ALTER TABLE IF EXISTS t ADD a int;
+ALTER VIEW v RENAME TO w;
+DROP TABLE a, b;
+DROP INDEX CONCURRENTLY i;
+INSERT INTO t VALUES (1);
+DELETE FROM t;
+SELECT 1;
+BEGIN;
+COMMIT;
+CREATE OR REPLACE FUNCTION f() RETURNS int LANGUAGE sql BEGIN ATOMIC SELECT CASE WHEN true THEN 1 END; SELECT 2; END;
+CREATE FUNCTION g() RETURNS void LANGUAGE plpgsql AS $b$ BEGIN; x := ';'; END $b$;
+CREATE RULE r AS ON INSERT TO t DO (DELETE FROM u; DELETE FROM v);
+DO $$ BEGIN NULL; END $$;
+CREATE MATERIALIZED VIEW m AS SELECT 1;
+GRANT ALL ON t TO me;
+TRUNCATE t;
+SET search_path = x;
+VACUUM t;
+COMMENT ON TABLE t IS 'x';
+CREATE EXTENSION citext;
+ALTER TYPE mood ADD VALUE 'x';
+COPY t TO stdout;
+COPY t FROM stdin"
+    ), @"");
+    insta::assert_snapshot!(sqlite(
+        "ALTER TABLE t RENAME a TO b;
+ALTER TABLE t RENAME TO u;
+ALTER TABLE t ADD CONSTRAINT c CHECK (a > 0);
+ALTER TABLE t ALTER COLUMN a DROP NOT NULL;
+DROP TABLE t;
+CREATE TRIGGER r AFTER INSERT ON t BEGIN UPDATE t SET a = CASE WHEN 1 THEN 2 END; SELECT 1; END;
+PRAGMA foreign_keys = OFF;
+BEGIN IMMEDIATE;
+END;
+INSERT INTO t VALUES (';');
+CREATE VIEW v AS SELECT 1;
+CREATE VIRTUAL TABLE f USING fts5(a);
+VACUUM;"
+    ), @"");
+}
+
+#[test]
+fn an_update_is_a_transform_only_of_columns_that_the_file_adds() {
+    insta::assert_snapshot!(postgres(
+        "ALTER TABLE public.u ADD a text, ADD b text, ADD \"C\" text;
+UPDATE u SET a = x WHERE a IS NULL;
+UPDATE u SET (a, \"C\") = ROW(u.x, y), b = 'x, y = z';
+UPDATE u SET (a) = (x);
+UPDATE u SET a = x IS DISTINCT FROM y WHERE public.u.a IS NULL;
+UPDATE u SET a = x WHERE u.b IS NULL;
+UPDATE u SET a = x, x = 1;
+UPDATE other SET a = x;
+UPDATE u SET a = x WHERE id > 7;
+UPDATE u SET a = x FROM v;
+UPDATE u AS w SET a = w.x;
+UPDATE ONLY u SET a = x;
+UPDATE u SET a = x RETURNING a;
+UPDATE u SET a = DEFAULT;
+UPDATE u SET (a, b) = (SELECT 1, 2);
+UPDATE u SET a[1] = 2;
+WITH c AS (SELECT 1) UPDATE u SET a = x;
+UPDATE u SET x = (SELECT 1);"
+    ), @"");
+    insta::assert_snapshot!(sqlite(
+        "ALTER TABLE u ADD A; ALTER TABLE u ADD b;
+UPDATE \"u\" SET a = x WHERE A ISNULL;
+UPDATE main.u SET (a, [b]) = (u.x, main.U.\"y z\");
+UPDATE u SET a = 1 WHERE (a IS NULL);
+UPDATE u SET a = 1 WHERE x IS NULL;
+UPDATE u SET a = 1, x = 2;
+UPDATE OR IGNORE u SET a = 1;
+UPDATE u AS w SET a = 1;
+UPDATE u SET a = 1 FROM v;
+UPDATE u SET a = 1 RETURNING a;"
+    ), @"");
+}
+
+#[test]
+fn an_expression_that_cannot_be_carried_over_is_refused_where_it_stands() {
+    insta::assert_snapshot!(postgres(
+        "ALTER TABLE u ADD a text;
+UPDATE u SET a = (SELECT 1);
+UPDATE u SET a = count(*);
+UPDATE u SET a = v.x;
+UPDATE u SET a = string_agg(x, ',');
+UPDATE u SET a = $1;
+UPDATE u SET a = row_number() OVER ();
+UPDATE u SET a = ROW(1, 2);
+  UPDATE u SET a = unnest(x);
+UPDATE u SET a = u.*;"
+    ), @"");
+    insta::assert_snapshot!(sqlite(
+        "ALTER TABLE u ADD a;
+UPDATE u SET a = (SELECT 1);
+UPDATE u SET a = v.x;
+UPDATE u SET a = max(x);
+UPDATE u SET a = ?1;
+UPDATE u SET a = count(*);
+UPDATE u SET a = EXISTS (SELECT 1);
+UPDATE u SET a = x IN (SELECT 1);"
+    ), @"");
+}
+
+#[test]
+fn directives_are_read_outside_of_statements() {
+    insta::assert_snapshot!(postgres(
+        "-- segue: users.full_name = first_name || ' -- ' || \"Last\" -- a remark
+-- segue: back s.\"we\"\"ird\".a = lower(n), b = split_part(n, ',', 2), s.\"we\"\"ird\".c = 1
+--segue:strategy expand-contract
+-- segue : allow not-null-scan reason=\"it's a small table\"
+-- segue: depends 20261120093000_full_name
+SELECT 1; -- segue: rows a(b) from c(d) on a.b = c.d
+-- a remark: nothing else"
+    ), @"");
+    insta::assert_snapshot!(sqlite(
+        "-- segue: Users.[full name] = first_name || ' ' || `b`
+SELECT 1; -- segue: back t.x = y, z = 'a,b'"
+    ), @"");
+}
+
+#[test]
+fn a_directive_that_is_nearly_right_is_an_error() {
+    insta::assert_snapshot!(postgres(
+        "-- seg: users.a = b
+-- segue full_name
+--segue: bak users.a = b
+-- Segue: strategy lazy
+/* segue: strategy lazy */
+-- segue:
+-- segue: full_name = a
+-- segue: users.a
+-- segue: users.a =
+-- segue: users.a = b +
+-- segue: users.a = b, c
+-- segue: users.a = b; DROP TABLE users
+-- segue: users.a = b FROM c
+-- segue: back a = b
+-- segue: back t.a = b, u.c = d
+-- segue: strategy expand-contarct
+-- segue: strategy
+-- segue: allow x
+-- segue: allow x reason=\"\"
+-- segue: depends a/b"
+    ), @"");
+    insta::assert_snapshot!(postgres(
+        "-- segue: users.a = 'open
+-- seuge: users.a = b
+-- segue: teh plan
+ALTER TABLE t
+  -- segue: strategy lazy
+  ADD a int;"
+    ), @"");
+    insta::assert_snapshot!(sqlite("-- segue: t.a = b; SELECT 1\n-- segue: t.a = b c\n-- segue: t.a = 1 FROM x\n-- segue: t.a = \"\""), @"");
+}
+
+#[test]
+fn errors_say_where() {
+    insta::assert_snapshot!(postgres("SELECT 1;\n  ALTER TABLE 'é' ADD x int;\nCREATE TABEL x();\nALTER TABLE t ADD\n;\nSELECT (1;"), @"");
+    insta::assert_snapshot!(postgres("SELECT 1;\n/* /* */"), @"");
+    insta::assert_snapshot!(postgres("SELECT 'é', $x$ $y$"), @"");
+    insta::assert_snapshot!(postgres("SELECT 'é\n'; SELECT \"abc"), @"");
+    insta::assert_snapshot!(postgres("ALTER TABLE t ADD \"\" int"), @"");
+    insta::assert_snapshot!(sqlite("SELECT 1;\n  ALTER TABLE t ADD é 'x' )y;\nCREATE TABEL x();\nALTER TABLE t ADD;\nALTER TABLE \"\" ADD x"), @"");
+    insta::assert_snapshot!(sqlite("SELECT 1;\nSELECT 'abc"), @"");
+    insta::assert_snapshot!(sqlite("SELECT [abc"), @"");
+    insta::assert_snapshot!(sqlite("SELECT !x"), @"");
+    insta::assert_snapshot!(sqlite("CREATE TRIGGER r AFTER INSERT ON t BEGIN SELECT 1;"), @"");
+}
+
+#[test]
+fn what_is_meant_for_psql_is_named_with_its_line() {
+    insta::assert_snapshot!(postgres("SELECT 1;\n\\i other.sql\nSELECT 2;"), @"");
+    insta::assert_snapshot!(postgres("SELECT E'\\\\', 'a\\';\n  \\copy t from 'x'"), @"");
+    insta::assert_snapshot!(postgres("COPY public.t (a, b) FROM stdin WITH (FORMAT csv);\n1\tit's\n\\.\n"), @"");
+    insta::assert_snapshot!(postgres("SELECT 1 \\gset"), @"");
+}
+
+#[test]
+fn names_are_read_as_their_engine_reads_them() {
+    insta::assert_snapshot!(postgres(
+        "ALTER TABLE \"we\"\"ird\" ADD \"$1 {x} \\ 🎉\" text; UPDATE \"we\"\"ird\" SET \"$1 {x} \\ 🎉\" = \"Ünï\" || ABC WHERE \"$1 {x} \\ 🎉\" IS NULL;"
+    ), @"");
+    insta::assert_snapshot!(sqlite(
+        "ALTER TABLE \"we\"\"ird\" ADD `$1 {x} \\ 🎉` text; UPDATE \"we\"\"ird\" SET [$1 {x} \\ 🎉] = \"Ünï\" || ABC;"
+    ), @"");
+}
+
+#[test]
+fn line_ends_of_another_system_change_no_place() {
+    insta::assert_snapshot!(postgres("\u{feff}SELECT 1;\r\nALTER TABLE t\r\n  DROP a;\r\n-- segue: strategy lazy\r\n"), @"");
+}

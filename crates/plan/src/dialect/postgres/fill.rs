@@ -1,0 +1,239 @@
+//! (a) A new column filled from columns that stay.
+
+use segue_model::ident::Ident;
+use segue_model::probe::Probe;
+use segue_model::sql::{Hole, Sql, TypeName};
+use segue_model::step::{Action, Asks, Phase, Step, Undo};
+
+use super::asked::{self, Types};
+use super::mirror::{Derived, Form, Kind, Mirror};
+use super::names::Names;
+use super::work::{Work, undo_step};
+use super::{backfill, gates, lookup, native, prove, sql, sync, verify};
+use crate::dialect::Planned;
+use crate::operation::{Context, Fill};
+use crate::refusal::Refusal;
+
+/// Returns the open questions.
+///
+/// # Errors
+/// A refusal that needs no further answer.
+pub(super) fn probes(fill: &Fill<'_>, context: &Context<'_>) -> Result<Vec<Probe>, Refusal> {
+    let mut open = names(fill).probes(context);
+    open.push(gates::owner_probe(&fill.table.name));
+    open.retain(|probe| !context.answers.contains_key(&probe.key));
+    if !open.is_empty() {
+        return Ok(open);
+    }
+    let lookup = names(fill).resolve(context)?;
+    let probe = asked::result_probe(&fill.table.name, &fill.column.name, &fill.forward, &types(fill), &lookup);
+    Ok([probe].into_iter().filter(|probe| !context.answers.contains_key(&probe.key)).collect())
+}
+
+/// Returns the steps.
+///
+/// # Errors
+/// A refusal when this cannot be done while the application runs.
+pub(super) fn plan(fill: &Fill<'_>, context: &Context<'_>) -> Result<Planned, Refusal> {
+    gates::table(fill.table, context)?;
+    let mirror = mirror(fill, context)?;
+    let major = context.server.version.major;
+    let column = &fill.column.name;
+    let check = mirror.names.check(column);
+    let proved_early = fill.not_null && mirror.new[0].form.is_total() && is_total(fill);
+
+    let mut steps = vec![add(&mirror, fill), sync::step(&mirror)];
+    if proved_early {
+        steps.push(prove::add(Phase::Sync, mirror.table(), column, &check));
+    }
+    steps.push(backfill::step(&mirror, major));
+    steps.push(backfill::analyze(&mirror));
+    if proved_early {
+        steps.push(prove::validate(Phase::Verify, mirror.table(), column, &check));
+    }
+    steps.push(verify::step(&mirror, Phase::Verify, major));
+    steps.push(gates::gate(Phase::Flip, "every row is filled", mirror.table(), gates::conditions(&mirror), None));
+    steps.extend(contract(&mirror, fill, &check, proved_early));
+    steps.push(cleanup(&mirror, fill));
+    Ok(Planned { steps, notes: notes(&mirror, fill), flip: flip(fill), loses: None })
+}
+
+fn names<'a>(fill: &'a Fill<'a>) -> lookup::Names<'a> {
+    let types = fill.table.columns.iter().map(|column| &column.type_name);
+    lookup::Names {
+        exprs: std::iter::once(&fill.forward).chain(&fill.column.default).collect(),
+        types: read_only(types.collect(), fill).into_iter().chain([&fill.column.type_name]).collect(),
+    }
+}
+
+/// Only the types of columns that the transform reads matter.
+fn read_only<'a>(types: Vec<&'a TypeName>, fill: &Fill<'_>) -> Vec<&'a TypeName> {
+    let read = fill.forward.columns();
+    let columns = fill.table.columns.iter();
+    columns.zip(types).filter(|(column, _)| read.contains(&column.name)).map(|(_, name)| name).collect()
+}
+
+fn types<'a>(fill: &'a Fill<'a>) -> Types<'a> {
+    fill.table.columns.iter().map(|column| (&column.name, &column.type_name)).collect()
+}
+
+fn mirror<'a>(fill: &'a Fill<'a>, context: &Context<'a>) -> Result<Mirror<'a>, Refusal> {
+    let lookup = names(fill).resolve(context)?;
+    let table = &fill.table.name;
+    generated(fill)?;
+    let names = Names::new(&context.migration.id, table, &fill.column.name);
+    let kind = lookup.type_of(&fill.column.type_name).clone();
+    let from = asked::result(table, &fill.column.name, &fill.forward, context)?;
+    let form = Form::of(kind.fit(from.as_ref()), fill.forward.can_raise, || {
+        tried(&names, &fill.column.name, &fill.forward, &types(fill), &lookup)
+    });
+    let new = Derived { column: fill.column.name.clone(), kind, expr: fill.forward.clone(), form };
+    let renamed = std::collections::BTreeMap::new();
+    Ok(Mirror { table: fill.table, names, kind: Kind::Fill, new: vec![new], old: vec![], renamed, lookup })
+}
+
+/// A generated column is not known yet when a BEFORE trigger runs.
+fn generated(fill: &Fill<'_>) -> Result<(), Refusal> {
+    let read = fill.forward.columns();
+    match fill.table.columns.iter().find(|column| column.generated.is_some() && read.contains(&column.name)) {
+        Some(column) => Err(Refusal::NotYet {
+            what: format!("a transform that reads the generated column `{}.{}`", fill.table.name, column.name),
+            instead: "Write its expression in the transform.".to_owned(),
+        }),
+        None => Ok(()),
+    }
+}
+
+/// Returns the functions that try an expression for a column.
+pub(super) fn tried(
+    names: &Names<'_>,
+    column: &Ident,
+    expr: &segue_model::expr::Expr,
+    types: &Types<'_>,
+    lookup: &lookup::Lookup,
+) -> Form {
+    let args = expr
+        .columns()
+        .into_iter()
+        .filter_map(|name| Some((name.clone(), lookup.type_of(types.get(name)?).clone())))
+        .collect();
+    Form::Tried {
+        convert: names.helper(column, "convert"),
+        fails: names.helper(column, "fails"),
+        args,
+        unstable: !lookup.unstable(expr).is_empty(),
+    }
+}
+
+/// Returns whether the transform gives a value for every row.
+fn is_total(fill: &Fill<'_>) -> bool {
+    let nullable = |name: &Ident| fill.table.columns.iter().any(|column| column.name == *name && !column.not_null);
+    !fill.forward.nullness.possible(&nullable)
+}
+
+fn add(mirror: &Mirror<'_>, fill: &Fill<'_>) -> Step {
+    let column = &fill.column.name;
+    let added = sql(
+        "ALTER TABLE {table} ADD COLUMN {column} {type}",
+        &[("table", Hole::Table(mirror.table())), ("column", Hole::Name(column)), ("type", Hole::Type(&fill.column.type_name))],
+    );
+    Work {
+        phase: Phase::Expand,
+        title: format!("add `{column}` to {}, empty", mirror.table()),
+        action: Action::Sql(vec![added]),
+        facts: &["addcol.null"],
+        table: mirror.table(),
+        undo: Undo::Lossy {
+            steps: vec![undo_step(mirror.table(), &["dropcol.plain"], vec![native::drop_columns(mirror.table(), &[column])])],
+            loses: format!("the values that new code wrote to `{column}`"),
+        },
+    }
+    .step()
+}
+
+fn contract(mirror: &Mirror<'_>, fill: &Fill<'_>, check: &Ident, proved_early: bool) -> Vec<Step> {
+    let (table, column) = (mirror.table(), &fill.column.name);
+    let asks = Some(Asks::OldVersionStopped);
+    let mut steps =
+        vec![gates::gate(Phase::Contract, "code that leaves the column out is gone", table, gates::conditions(mirror), asks)];
+    if fill.not_null && !proved_early {
+        steps.push(prove::add(Phase::Contract, table, column, check));
+        steps.push(prove::validate(Phase::Contract, table, column, check));
+    }
+    if fill.not_null {
+        steps.push(
+            Work {
+                phase: Phase::Contract,
+                title: format!("make `{column}` NOT NULL, which is proved already"),
+                action: Action::Sql(prove::settle(table, column, check)),
+                facts: &["col.set_not_null_valid_check", "con.drop_check"],
+                table,
+                undo: Undo::Lossless(vec![undo_step(
+                    table,
+                    &["col.drop_not_null"],
+                    vec![prove::drop_not_null(table, column)],
+                )]),
+            }
+            .step(),
+        );
+    }
+    steps
+}
+
+fn cleanup(mirror: &Mirror<'_>, fill: &Fill<'_>) -> Step {
+    let mut all: Vec<Sql> = sync::drop(mirror);
+    if let Some(default) = &fill.column.default {
+        all.push(prove::set_default(mirror.table(), &fill.column.name, &asked::bare(default, &mirror.lookup)));
+    }
+    Work {
+        phase: Phase::Cleanup,
+        title: "drop the triggers that fill the column".to_owned(),
+        action: Action::Sql(all),
+        facts: &["trg.drop", "fn.drop", "col.set_default"],
+        table: mirror.table(),
+        undo: Undo::Impossible,
+    }
+    .step()
+}
+
+fn notes(mirror: &Mirror<'_>, fill: &Fill<'_>) -> Vec<String> {
+    let mut notes = gates::notes(mirror);
+    let column = &fill.column.name;
+    if !fill.not_null {
+        notes.push(format!("until cleanup an INSERT that gives NULL for `{column}` gets the transform's value"));
+    }
+    notes.extend(unstable(&mirror.lookup, &types(fill), &fill.forward));
+    notes
+}
+
+/// Functions and operators that take any type, and depend on the session only for some of them.
+const POLYMORPHIC: &[&str] = &["concat", "concat_ws", "format", "||"];
+
+/// Returns the note about a transform that depends on the session.
+pub(super) fn unstable(lookup: &lookup::Lookup, types: &Types<'_>, expr: &segue_model::expr::Expr) -> Option<String> {
+    let read = expr.columns();
+    let shown_by_setting = read.iter().filter_map(|column| types.get(*column)).any(|kind| {
+        let name = &lookup.type_of(kind).name;
+        ["time", "date", "interval", "float", "money", "bytea"].iter().any(|part| name.contains(part))
+    });
+    let unstable: Vec<&str> = lookup
+        .unstable(expr)
+        .into_iter()
+        .filter(|name| shown_by_setting || !POLYMORPHIC.contains(name))
+        .collect();
+    (!unstable.is_empty()).then(|| {
+        format!(
+            "`{}` depends on settings of the session ({}): the application's TimeZone, DateStyle and the like must be the same \
+             as ours",
+            expr.source,
+            unstable.join(", ")
+        )
+    })
+}
+
+fn flip(fill: &Fill<'_>) -> String {
+    format!(
+        "nothing in the database changes: from ready on deploy the code that writes `{}`, then run `segue flip`",
+        fill.column.name
+    )
+}

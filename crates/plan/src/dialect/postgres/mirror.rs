@@ -1,0 +1,341 @@
+//! Columns that follow from others: what each becomes, and when a row is right.
+
+use std::collections::BTreeMap;
+
+use segue_model::catalog::Table;
+use segue_model::expr::Expr;
+use segue_model::ident::{Ident, TableName};
+use segue_model::sql::{Hole, Quoting, Sql};
+
+use super::lookup::Lookup;
+use super::names::Names;
+use super::types::{Fit, Resolved};
+use super::{Postgres, sql};
+
+/// How the two sides are kept together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Each side follows the other.
+    TwoWay,
+    /// The new side follows the old.
+    Follow,
+    /// The new side is filled once, and then goes its own way.
+    Fill,
+}
+
+/// A column, and how its value follows from the other side.
+#[derive(Debug, Clone)]
+pub(super) struct Derived {
+    /// The column.
+    pub(super) column: Ident,
+    /// Its type.
+    pub(super) kind: Resolved,
+    /// What it becomes.
+    pub(super) expr: Expr,
+    /// How that gets in.
+    pub(super) form: Form,
+}
+
+/// How an expression gets into a column without ever failing the write: what does not fit becomes NULL.
+#[derive(Debug, Clone)]
+pub(super) enum Form {
+    /// It always fits.
+    Exact,
+    /// It fits up to so many characters.
+    Length(i64),
+    /// It fits between these numbers.
+    Range(i64, i64),
+    /// Two functions beside the table try it: one gives the value, the other says whether that failed.
+    Tried {
+        /// Gives the value or NULL.
+        convert: TableName,
+        /// Gives true when it cannot be had.
+        fails: TableName,
+        /// The columns that it reads.
+        args: Vec<(Ident, Resolved)>,
+        /// It depends on settings of the session.
+        unstable: bool,
+    },
+}
+
+/// Both sides of one table, and all that SQL about them needs.
+#[derive(Debug)]
+pub(super) struct Mirror<'a> {
+    /// The table.
+    pub(super) table: &'a Table,
+    /// The names of our objects.
+    pub(super) names: Names<'a>,
+    /// How it is kept.
+    pub(super) kind: Kind,
+    /// The new columns.
+    pub(super) new: Vec<Derived>,
+    /// The old columns, where they follow from the new.
+    pub(super) old: Vec<Derived>,
+    /// Names that old columns bear now, by the name that expressions use.
+    pub(super) renamed: BTreeMap<Ident, Ident>,
+    /// Where the names in expressions are found.
+    pub(super) lookup: Lookup,
+}
+
+/// Whose columns an expression reads: `NEW.`, `OLD.`, or those of the row at hand.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Of {
+    /// The row at hand.
+    Row,
+    /// The row to be written.
+    New,
+    /// The row that is replaced.
+    Old,
+}
+
+impl Form {
+    /// Returns how values of type `from` get into a column of type `to`; `helpers` are the functions if it must be tried.
+    pub(super) fn of(fit: Fit, can_raise: bool, tried: impl FnOnce() -> Self) -> Self {
+        match (fit, can_raise) {
+            (Fit::Exact, false) => Self::Exact,
+            (Fit::Length(length), false) => Self::Length(length),
+            (Fit::Tried, _) | (_, true) => tried(),
+        }
+    }
+
+    /// Returns whether every value gets in.
+    pub(super) fn is_total(&self) -> bool {
+        matches!(self, Self::Exact)
+    }
+}
+
+impl Mirror<'_> {
+    /// Returns a column as SQL.
+    pub(super) fn column(&self, of: Of, column: &Ident) -> Sql {
+        let name = self.renamed.get(column).unwrap_or(column);
+        let template = match of {
+            Of::Row => "{c}",
+            Of::New => "NEW.{c}",
+            Of::Old => "OLD.{c}",
+        };
+        sql(template, &[("c", Hole::Name(name))])
+    }
+
+    /// Returns what a column becomes: of exactly its type, never failing.
+    pub(super) fn value(&self, of: Of, derived: &Derived) -> Sql {
+        let (full, bare) = (derived.kind.full(), derived.kind.bare());
+        let expr = self.expr(of, derived);
+        let (expr, full, bare) = (Hole::Sql(&expr), Hole::Type(&full), Hole::Type(&bare));
+        match &derived.form {
+            Form::Exact => sql("CAST({expr} AS {type})", &[("expr", expr), ("type", full)]),
+            Form::Length(length) => sql(
+                "CASE WHEN pg_catalog.char_length({expr}) OPERATOR(pg_catalog.<=) {length} THEN CAST({expr} AS {type}) END",
+                &[("expr", expr), ("length", Hole::Int(*length)), ("type", bare)],
+            ),
+            Form::Range(low, high) => sql(
+                "CASE WHEN {expr} OPERATOR(pg_catalog.>=) {low} AND {expr} OPERATOR(pg_catalog.<=) {high} \
+                 THEN CAST({expr} AS {type}) END",
+                &[("expr", expr), ("low", Hole::Int(*low)), ("high", Hole::Int(*high)), ("type", full)],
+            ),
+            Form::Tried { convert, args, .. } => self.call(of, convert, args),
+        }
+    }
+
+    /// Returns whether a column's value cannot be had; `None` when it always can.
+    pub(super) fn fails(&self, of: Of, derived: &Derived) -> Option<Sql> {
+        let expr = self.expr(of, derived);
+        let expr = Hole::Sql(&expr);
+        match &derived.form {
+            Form::Exact => None,
+            Form::Length(length) => Some(sql(
+                "pg_catalog.char_length({expr}) OPERATOR(pg_catalog.>) {length}",
+                &[("expr", expr), ("length", Hole::Int(*length))],
+            )),
+            Form::Range(low, high) => Some(sql(
+                "({expr} OPERATOR(pg_catalog.<) {low} OR {expr} OPERATOR(pg_catalog.>) {high})",
+                &[("expr", expr), ("low", Hole::Int(*low)), ("high", Hole::Int(*high))],
+            )),
+            Form::Tried { fails, args, .. } => Some(self.call(of, fails, args)),
+        }
+    }
+
+    fn expr(&self, of: Of, derived: &Derived) -> Sql {
+        let column = |name: &Ident| self.column(of, name).as_str().to_owned();
+        Sql::expr(&derived.expr.render(&column, &|name| self.lookup.schema(name)))
+    }
+
+    fn call(&self, of: Of, function: &TableName, args: &[(Ident, Resolved)]) -> Sql {
+        let args: Vec<Sql> = args.iter().map(|(name, _)| self.column(of, name)).collect();
+        sql("{function}({args})", &[("function", Hole::Table(function)), ("args", Hole::Join(&args, ", "))])
+    }
+
+    /// Returns the statements that create the functions which try a conversion.
+    pub(super) fn helpers(&self) -> Vec<Sql> {
+        self.new.iter().chain(&self.old).flat_map(|derived| self.helpers_of(derived)).collect()
+    }
+
+    fn helpers_of(&self, derived: &Derived) -> Vec<Sql> {
+        let Form::Tried { convert, fails, args, unstable } = &derived.form else { return vec![] };
+        let place = |name: &Ident| {
+            let at = args.iter().position(|(arg, _)| arg == name).expect("each column of the expression is an argument");
+            sql("${n}", &[("n", Hole::Int(i64::try_from(at + 1).unwrap_or(i64::MAX)))]).as_str().to_owned()
+        };
+        let expr = Sql::expr(&derived.expr.render(&place, &|name| self.lookup.schema(name)));
+        let kind = derived.kind.full();
+        let body = |template| sql(template, &[("type", Hole::Type(&kind)), ("expr", Hole::Sql(&expr))]);
+        let (converting, failing) =
+            (body(include_str!("sync/convert.sql").trim_end()), body(include_str!("sync/fails.sql").trim_end()));
+        let bool_type = segue_model::sql::TypeName::spelled("pg_catalog.bool");
+        let types: Vec<Sql> = args.iter().map(|(_, kind)| sql("{t}", &[("t", Hole::Type(&kind.bare()))])).collect();
+        let stability = if *unstable { Sql::fixed("STABLE") } else { Sql::fixed("IMMUTABLE") };
+        [(convert, derived.kind.bare(), converting), (fails, bool_type, failing)]
+            .into_iter()
+            .flat_map(|(function, returns, body)| {
+                [
+                    sql(
+                        "CREATE OR REPLACE FUNCTION {function}({types}) RETURNS {returns} LANGUAGE plpgsql {stability} AS {body}",
+                        &[
+                            ("function", Hole::Table(function)),
+                            ("types", Hole::Join(&types, ", ")),
+                            ("returns", Hole::Type(&returns)),
+                            ("stability", Hole::Sql(&stability)),
+                            ("body", Hole::Body(&body)),
+                        ],
+                    ),
+                    sql(
+                        "GRANT EXECUTE ON FUNCTION {function}({types}) TO PUBLIC",
+                        &[("function", Hole::Table(function)), ("types", Hole::Join(&types, ", "))],
+                    ),
+                ]
+            })
+            .collect()
+    }
+
+    /// Returns the functions that [`Self::helpers`] creates.
+    pub(super) fn helper_names(&self) -> Vec<&TableName> {
+        let forms = self.new.iter().chain(&self.old).map(|derived| &derived.form);
+        forms
+            .flat_map(|form| match form {
+                Form::Tried { convert, fails, .. } => vec![convert, fails],
+                Form::Exact | Form::Length(_) | Form::Range(..) => vec![],
+            })
+            .collect()
+    }
+
+    /// Returns the columns of a side as one record.
+    pub(super) fn record<'c>(&self, of: Of, columns: impl IntoIterator<Item = &'c Ident>) -> Sql {
+        let columns: Vec<Sql> = columns.into_iter().map(|column| self.column(of, column)).collect();
+        record_of(&columns)
+    }
+
+    /// Returns what the columns of a side become, as one record.
+    pub(super) fn record_of_values(&self, of: Of, side: &[Derived]) -> Sql {
+        let values: Vec<Sql> = side.iter().map(|derived| self.value(of, derived)).collect();
+        record_of(&values)
+    }
+
+    /// Returns the condition that a side is what it becomes, compared by the bits.
+    pub(super) fn follows(&self, of: Of, side: &[Derived]) -> Sql {
+        let is = self.record(of, side.iter().map(|derived| &derived.column));
+        let becomes = self.record_of_values(of, side);
+        sql("{is} OPERATOR(pg_catalog.*=) {becomes}", &[("is", Hole::Sql(&is)), ("becomes", Hole::Sql(&becomes))])
+    }
+
+    /// Returns the condition that a side is not what it becomes.
+    pub(super) fn differs(&self, of: Of, side: &[Derived]) -> Sql {
+        let is = self.record(of, side.iter().map(|derived| &derived.column));
+        let becomes = self.record_of_values(of, side);
+        sql("{is} OPERATOR(pg_catalog.*<>) {becomes}", &[("is", Hole::Sql(&is)), ("becomes", Hole::Sql(&becomes))])
+    }
+
+    /// Returns the condition that a row is right: either side follows from the other.
+    pub(super) fn related(&self, of: Of) -> Sql {
+        match self.kind {
+            Kind::TwoWay => sql(
+                "({forward} OR {back})",
+                &[("forward", Hole::Sql(&self.follows(of, &self.new))), ("back", Hole::Sql(&self.follows(of, &self.old)))],
+            ),
+            Kind::Follow => sql("({forward})", &[("forward", Hole::Sql(&self.follows(of, &self.new)))]),
+            Kind::Fill => sql("(NOT {fillable})", &[("fillable", Hole::Sql(&self.fillable(of)))]),
+        }
+    }
+
+    /// Returns the condition that all new columns are NULL.
+    pub(super) fn absent(&self, of: Of) -> Sql {
+        let nulls: Vec<Sql> = self
+            .new
+            .iter()
+            .map(|derived| sql("{c} IS NULL", &[("c", Hole::Sql(&self.column(of, &derived.column)))]))
+            .collect();
+        sql("({nulls})", &[("nulls", Hole::Join(&nulls, " AND "))])
+    }
+
+    /// Returns the condition that all new columns are NULL, and the old ones give something for them.
+    pub(super) fn fillable(&self, of: Of) -> Sql {
+        let values: Vec<Sql> = self
+            .new
+            .iter()
+            .map(|derived| sql("{v} IS NOT NULL", &[("v", Hole::Sql(&self.value(of, derived)))]))
+            .collect();
+        sql(
+            "({absent} AND ({values}))",
+            &[("absent", Hole::Sql(&self.absent(of))), ("values", Hole::Join(&values, " OR "))],
+        )
+    }
+
+    /// Returns the condition that a row is absent though it must not be: new code's own NULL is not.
+    pub(super) fn missed(&self, of: Of) -> Sql {
+        match self.kind {
+            Kind::TwoWay => sql(
+                "({fillable} AND NOT ({back}))",
+                &[
+                    ("fillable", Hole::Sql(&self.fillable(of))),
+                    ("back", Hole::Sql(&self.follows(of, &self.old))),
+                ],
+            ),
+            Kind::Follow | Kind::Fill => self.fillable(of),
+        }
+    }
+
+    /// Returns the condition that the transform cannot convert a row; `None` when it always can.
+    pub(super) fn unconvertible(&self) -> Option<Sql> {
+        let fails: Vec<Sql> = self
+            .new
+            .iter()
+            .filter_map(|derived| {
+                let column = self.column(Of::Row, &derived.column);
+                let fails = self.fails(Of::Row, derived)?;
+                Some(sql("({c} IS NULL AND {fails})", &[("c", Hole::Sql(&column)), ("fails", Hole::Sql(&fails))]))
+            })
+            .collect();
+        (!fails.is_empty()).then(|| sql("({fails})", &[("fails", Hole::Join(&fails, " OR "))]))
+    }
+
+    /// Returns the old columns and what else forward reads.
+    pub(super) fn watched(&self) -> Vec<&Ident> {
+        let read = self.new.iter().flat_map(|derived| derived.expr.columns());
+        let mut all: Vec<&Ident> = self.old.iter().map(|derived| &derived.column).collect();
+        for column in read {
+            if !all.contains(&column) {
+                all.push(column);
+            }
+        }
+        all
+    }
+
+    /// Returns the table's name.
+    pub(super) fn table(&self) -> &TableName {
+        &self.table.name
+    }
+}
+
+/// Returns values as one record whose bits can be compared.
+fn record_of(values: &[Sql]) -> Sql {
+    sql("ROW({values})::pg_catalog.record", &[("values", Hole::Join(values, ", "))])
+}
+
+/// Returns a table's name as a text literal that `regclass` reads.
+pub(super) fn regclass(table: &TableName) -> Sql {
+    let name = sql("{t}", &[("t", Hole::Table(table))]);
+    sql("{t}::pg_catalog.regclass", &[("t", Hole::Body(&name))])
+}
+
+/// Returns a table's name as people write it in SQL.
+pub(super) fn display(table: &TableName) -> String {
+    [Postgres.name(table.schema.as_str()), Postgres.name(table.name.as_str())].join(".")
+}

@@ -1,0 +1,154 @@
+//! Statements that are safe as written.
+
+use segue_model::change::NewColumn;
+use segue_model::ident::{Ident, TableName};
+use segue_model::probe::Probe;
+use segue_model::sql::{Hole, Sql};
+use segue_model::step::{Action, Phase, Step, Undo};
+
+use super::work::{Work, undo_step};
+use super::{lookup, sql};
+use crate::dialect::Planned;
+use crate::operation::{AsWritten, AsWrittenKind, Context};
+use crate::refusal::Refusal;
+
+/// Returns the questions about the types of new columns, and the names in their defaults.
+pub(super) fn probes(written: &AsWritten<'_>, context: &Context<'_>) -> Vec<Probe> {
+    names(written).probes(context)
+}
+
+/// Returns the one step.
+///
+/// # Errors
+/// A refusal for a type that makes the statement rewrite the table.
+pub(super) fn plan(written: &AsWritten<'_>, context: &Context<'_>) -> Result<Planned, Refusal> {
+    let lookup = names(written).resolve(context)?;
+    match &written.what {
+        AsWrittenKind::CreateTable { schema, name } => {
+            let table = TableName { schema: schema.clone(), name: name.clone() };
+            Ok(Planned { steps: vec![create_table(written, &table)], ..Planned::default() })
+        }
+        AsWrittenKind::CreateIndex { index, schema, table } => {
+            let table = TableName { schema: schema.clone(), name: table.clone() };
+            Ok(Planned { steps: vec![create_index(written, &table, index.as_ref())], ..Planned::default() })
+        }
+        AsWrittenKind::AlterNewTable { schema, table } => {
+            let table = TableName { schema: schema.clone(), name: table.clone() };
+            Ok(Planned { steps: vec![alter_new_table(written, &table)], ..Planned::default() })
+        }
+        AsWrittenKind::AddColumns { table, columns } => {
+            for column in columns {
+                if lookup.type_of(&column.type_name).class == 'd' {
+                    return Err(domain(column));
+                }
+            }
+            let step = add_columns(written, &table.name, columns, &|name| table.columns.iter().any(|c| c.name == *name));
+            Ok(Planned { steps: vec![step], notes: vec![select_star(&table.name)], ..Planned::default() })
+        }
+    }
+}
+
+/// Returns the note about what prepared statements see when a column comes or goes.
+pub(super) fn select_star(table: &TableName) -> String {
+    format!(
+        "prepared statements that read `SELECT *` or `RETURNING *` of {table} fail once, or until they are prepared again, \
+         when a column is added or dropped (0A000): name the columns, or recycle the pool then"
+    )
+}
+
+fn names<'a>(written: &AsWritten<'a>) -> lookup::Names<'a> {
+    match &written.what {
+        AsWrittenKind::AddColumns { columns, .. } => {
+            lookup::Names { exprs: vec![], types: columns.iter().map(|column| &column.type_name).collect() }
+        }
+        AsWrittenKind::CreateTable { .. }
+        | AsWrittenKind::CreateIndex { .. }
+        | AsWrittenKind::AlterNewTable { .. } => lookup::Names::default(),
+    }
+}
+
+fn domain(column: &NewColumn) -> Refusal {
+    Refusal::NotYet {
+        what: format!("a new column `{}` of a domain: PostgreSQL checks or rewrites every row under its lock", column.name),
+        instead: "Use the domain's base type.".to_owned(),
+    }
+}
+
+fn create_table(written: &AsWritten<'_>, table: &TableName) -> Step {
+    let drop = sql("DROP TABLE IF EXISTS {table}", &[("table", Hole::Table(table))]);
+    Work {
+        phase: Phase::Expand,
+        title: format!("create the table {table}"),
+        action: Action::Sql(vec![Sql::verbatim(written.statement)]),
+        facts: &["tab.create"],
+        table,
+        undo: Undo::Lossy {
+            steps: vec![undo_step(table, &["tab.drop"], vec![drop])],
+            loses: format!("the rows written to {table}"),
+        },
+    }
+    .step()
+}
+
+/// The table is this file's own, so its index goes with it.
+fn create_index(written: &AsWritten<'_>, table: &TableName, index: Option<&Ident>) -> Step {
+    let title = match index {
+        Some(index) => format!("create the index `{index}` on the new table {table}"),
+        None => format!("create an index on the new table {table}"),
+    };
+    Work {
+        phase: Phase::Expand,
+        title,
+        action: Action::Sql(vec![Sql::verbatim(written.statement)]),
+        facts: &["idx.create"],
+        table,
+        undo: Undo::Nothing,
+    }
+    .step()
+}
+
+/// Nobody uses the table yet, and what is done to it goes with it.
+fn alter_new_table(written: &AsWritten<'_>, table: &TableName) -> Step {
+    Work {
+        phase: Phase::Expand,
+        title: format!("finish the new table {table}"),
+        action: Action::Sql(vec![Sql::verbatim(written.statement)]),
+        facts: &["tab.alter_new"],
+        table,
+        undo: Undo::Nothing,
+    }
+    .step()
+}
+
+fn add_columns(
+    written: &AsWritten<'_>,
+    table: &TableName,
+    columns: &[&NewColumn],
+    exists: &dyn Fn(&Ident) -> bool,
+) -> Step {
+    let added: Vec<&Ident> = columns.iter().map(|column| &column.name).filter(|name| !exists(name)).collect();
+    let names: Vec<String> = added.iter().map(|name| format!("`{name}`")).collect();
+    let undo = match added.as_slice() {
+        [] => Undo::Nothing,
+        added => Undo::Lossy {
+            steps: vec![undo_step(table, &["dropcol.plain"], vec![drop_columns(table, added)])],
+            loses: format!("the values written to {}", names.join(", ")),
+        },
+    };
+    Work {
+        phase: Phase::Expand,
+        title: format!("add {} to {table}", names.join(", ")),
+        action: Action::Sql(vec![Sql::verbatim(written.statement)]),
+        facts: &["addcol.const_default"],
+        table,
+        undo,
+    }
+    .step()
+}
+
+/// Returns the statement that drops columns, and may be repeated.
+pub(super) fn drop_columns(table: &TableName, columns: &[&Ident]) -> Sql {
+    let drops: Vec<Sql> =
+        columns.iter().map(|column| sql("DROP COLUMN IF EXISTS {c}", &[("c", Hole::Name(column))])).collect();
+    sql("ALTER TABLE {table} {drops}", &[("table", Hole::Table(table)), ("drops", Hole::Join(&drops, ", "))])
+}

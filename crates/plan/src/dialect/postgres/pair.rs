@@ -1,0 +1,367 @@
+//! (b) New columns in place of old ones, each following from the other.
+
+use std::collections::BTreeMap;
+
+use segue_model::expr::Expr;
+use segue_model::ident::Ident;
+use segue_model::probe::Probe;
+use segue_model::sql::{Hole, Sql, TypeName};
+use segue_model::step::{Action, Asks, Phase, Step, Undo};
+
+use super::asked::{self, Round, Types};
+use super::cleanup::{self, Going};
+use super::fill::{tried, unstable};
+use super::mirror::{Derived, Form, Kind, Mirror, regclass};
+use super::names::{Names, deprecated};
+use super::work::{Work, undo_step};
+use super::{backfill, gates, lookup, native, prove, sql, sync, verify};
+use crate::dialect::Planned;
+use crate::operation::{Context, NewSide, Pair};
+use crate::refusal::Refusal;
+
+/// Returns the open questions.
+///
+/// # Errors
+/// A refusal that needs no further answer.
+pub(super) fn probes(pair: &Pair<'_>, context: &Context<'_>) -> Result<Vec<Probe>, Refusal> {
+    let mut open = names(pair).probes(context);
+    open.push(gates::owner_probe(&pair.table.name));
+    open.retain(|probe| !context.answers.contains_key(&probe.key));
+    if !open.is_empty() {
+        return Ok(open);
+    }
+    let lookup = names(pair).resolve(context)?;
+    let (table, types) = (&pair.table.name, types(pair));
+    let new = pair.new.iter().map(|side| (&side.column.name, &side.forward));
+    let old = pair.old.iter().map(|side| (&side.column.name, &side.back));
+    open.extend(new.chain(old).map(|(column, expr)| asked::result_probe(table, column, expr, &types, &lookup)));
+    let told = pair.new.iter().filter(|side| side.column.default.is_some() || never_required(pair));
+    open.extend(told.map(|side| asked::defaults_probe(pair.table, side.column, &side.forward, &types, &lookup)));
+    open.push(asked::sample_probe(table, &round(pair), &lookup));
+    open.retain(|probe| !context.answers.contains_key(&probe.key));
+    Ok(open)
+}
+
+/// Returns the steps.
+///
+/// # Errors
+/// A refusal when this cannot be done while the application runs.
+pub(super) fn plan(pair: &Pair<'_>, context: &Context<'_>) -> Result<Planned, Refusal> {
+    gates::table(pair.table, context)?;
+    for side in &pair.old {
+        gates::bound(pair.table, side.column)?;
+    }
+    sides_apart(pair)?;
+    let mirror = mirror(pair, context)?;
+    tellable(pair, context)?;
+    old_not_null(pair, &mirror)?;
+    let hidden = hidden_names(pair)?;
+    let loses = asked::loses(&pair.table.name, &pair.new[0].column.name, context);
+    let steps = steps(pair, &mirror, &hidden, loses.as_deref(), context)?;
+    Ok(Planned { steps, notes: notes(pair, &mirror), flip: flip(pair), loses })
+}
+
+fn steps(
+    pair: &Pair<'_>,
+    mirror: &Mirror<'_>,
+    hidden: &BTreeMap<Ident, Ident>,
+    loses: Option<&str>,
+    context: &Context<'_>,
+) -> Result<Vec<Step>, Refusal> {
+    let (table, major) = (mirror.table(), context.server.version.major);
+    let early: Vec<&Ident> = proved(pair, mirror, true);
+    let mut steps = vec![add(pair, mirror, loses), sync::step(mirror)];
+    steps.extend(early.iter().map(|column| prove::add(Phase::Sync, table, column, &mirror.names.check(column))));
+    steps.push(backfill::step(mirror, major));
+    steps.push(backfill::analyze(mirror));
+    steps.extend(early.iter().map(|column| prove::validate(Phase::Verify, table, column, &mirror.names.check(column))));
+    steps.push(verify::step(mirror, Phase::Verify, major));
+    steps.push(gates::gate(Phase::Flip, "every row is right in both shapes", table, gates::conditions(mirror), None));
+    steps.push(gates::gate(
+        Phase::Contract,
+        "code that uses the old columns is gone",
+        table,
+        gates::conditions(mirror),
+        Some(Asks::OldVersionStopped),
+    ));
+    for column in proved(pair, mirror, false) {
+        steps.push(prove::add(Phase::Contract, table, column, &mirror.names.check(column)));
+        steps.push(prove::validate(Phase::Contract, table, column, &mirror.names.check(column)));
+    }
+    let after = Mirror { renamed: hidden.clone(), ..self::mirror(pair, context)? };
+    steps.push(hide(mirror, &after));
+    let going: Vec<Going<'_>> = hidden.iter().map(|(old, now)| Going { now, kept_as: old }).collect();
+    steps.extend(cleanup::steps(&after, &going, settle(pair, mirror), major));
+    Ok(steps)
+}
+
+fn names<'a>(pair: &'a Pair<'a>) -> lookup::Names<'a> {
+    let defaults = pair.new.iter().filter_map(|side| side.column.default.as_ref());
+    let exprs: Vec<&Expr> =
+        pair.new.iter().map(|side| &side.forward).chain(pair.old.iter().map(|side| &side.back)).chain(defaults).collect();
+    let read: Vec<&Ident> = exprs.iter().flat_map(|expr| expr.columns()).collect();
+    let types = types(pair)
+        .into_iter()
+        .filter(|(name, _)| {
+            let side = pair.new.iter().any(|side| side.column.name == **name);
+            side || pair.old.iter().any(|side| side.column.name == **name) || read.contains(name)
+        })
+        .map(|(_, kind)| kind)
+        .collect();
+    lookup::Names { exprs, types }
+}
+
+fn types<'a>(pair: &'a Pair<'a>) -> Types<'a> {
+    let table = pair.table.columns.iter().map(|column| (&column.name, &column.type_name));
+    table.chain(pair.new.iter().map(|side| (&side.column.name, &side.column.type_name))).collect()
+}
+
+fn round<'a>(pair: &'a Pair<'a>) -> Round<'a> {
+    Round {
+        forward: pair.new.iter().map(|side| (&side.column.name, &side.column.type_name, &side.forward)).collect(),
+        back: pair.old.iter().map(|side| (&side.column.name, &side.column.type_name, &side.back)).collect(),
+    }
+}
+
+fn mirror<'a>(pair: &'a Pair<'a>, context: &Context<'a>) -> Result<Mirror<'a>, Refusal> {
+    let lookup = names(pair).resolve(context)?;
+    let names = Names::new(&context.migration.id, &pair.table.name, &pair.new[0].column.name);
+    let types = types(pair);
+    let derive = |column: &Ident, kind: &TypeName, expr: &Expr| -> Result<Derived, Refusal> {
+        let kind = lookup.type_of(kind).clone();
+        let from = asked::result(&pair.table.name, column, expr, context)?;
+        let tried = || tried(&names, column, expr, &types, &lookup);
+        let form = Form::of(kind.fit(from.as_ref()), expr.can_raise, tried);
+        Ok(Derived { column: column.clone(), kind, expr: expr.clone(), form })
+    };
+    let new = pair.new.iter().map(|side| derive(&side.column.name, &side.column.type_name, &side.forward));
+    let new = new.collect::<Result<Vec<_>, _>>()?;
+    let old = pair.old.iter().map(|side| derive(&side.column.name, &side.column.type_name, &side.back));
+    let old = old.collect::<Result<Vec<_>, _>>()?;
+    let renamed = BTreeMap::new();
+    Ok(Mirror { table: pair.table, names, kind: Kind::TwoWay, new, old, renamed, lookup })
+}
+
+/// Each side follows from the other alone, so no value is read after it was written.
+fn sides_apart(pair: &Pair<'_>) -> Result<(), Refusal> {
+    let is_new = |name: &Ident| pair.new.iter().any(|side| side.column.name == *name);
+    let is_old = |name: &Ident| pair.old.iter().any(|side| side.column.name == *name);
+    let generated = |name: &Ident| pair.table.columns.iter().any(|c| c.name == *name && c.generated.is_some());
+    let forward = pair.new.iter().find(|side| side.forward.columns().iter().any(|c| is_new(c) || generated(c)));
+    let back = pair.old.iter().find(|side| side.back.columns().iter().any(|c| is_old(c) || generated(c)));
+    let which = forward.map(|side| &side.column.name).or(back.map(|side| &side.column.name));
+    match which {
+        Some(column) => Err(Refusal::NotYet {
+            what: format!(
+                "a transform of `{}.{column}` that reads its own side, or a generated column",
+                pair.table.name
+            ),
+            instead: "Write the new columns from the old ones alone, and the old from the new.".to_owned(),
+        }),
+        None => Ok(()),
+    }
+}
+
+/// Returns whether new code may leave every new column NULL.
+fn never_required(pair: &Pair<'_>) -> bool {
+    pair.new.iter().all(|side| !side.not_null)
+}
+
+/// A new-shape row must be tellable from one that leaves the new columns out (Q1, Q2).
+fn tellable(pair: &Pair<'_>, context: &Context<'_>) -> Result<(), Refusal> {
+    for side in &pair.new {
+        let known = asked::defaults(&pair.table.name, &side.column.name, context);
+        if side.column.default.is_some() && !known.is_some_and(|(_, same)| same) {
+            return Err(ambiguous(pair, side, "its DEFAULT is not what the transform makes of the old columns' defaults", "\
+                Let both agree, or set the default in a later migration."));
+        }
+        if never_required(pair) && !known.is_some_and(|(null, _)| null) {
+            return Err(ambiguous(pair, side, "new code may write NULL, and the transform of the old columns' defaults is not \
+                NULL: such a row cannot be told from one that leaves the column out", "\
+                Make the column NOT NULL, or let the transform give NULL for the old defaults (`nullif(…, '')`)."));
+        }
+    }
+    Ok(())
+}
+
+fn ambiguous(pair: &Pair<'_>, side: &NewSide<'_>, why: &str, instead: &str) -> Refusal {
+    Refusal::Impossible {
+        what: format!("`{}.{}` would be ambiguous while both shapes are written", pair.table.name, side.column.name),
+        why: why.to_owned(),
+        instead: instead.to_owned(),
+    }
+}
+
+/// A new-shape write must never fail for the old shape's NOT NULL (Q4, Q5).
+fn old_not_null(pair: &Pair<'_>, mirror: &Mirror<'_>) -> Result<(), Refusal> {
+    let nullable = |name: &Ident| {
+        let new = pair.new.iter().find(|side| side.column.name == *name).map(|side| side.not_null);
+        let kept = pair.table.columns.iter().find(|column| column.name == *name).map(|column| column.not_null);
+        !new.or(kept).unwrap_or(false)
+    };
+    for (side, derived) in pair.old.iter().zip(&mirror.old).filter(|(side, _)| side.column.not_null) {
+        let why = if side.back.nullness.possible(&nullable) {
+            format!("`{}` can be NULL", side.back.source)
+        } else if !derived.form.is_total() {
+            format!("not every value of `{}` fits its type {}", side.back.source, side.column.type_name)
+        } else if never_required(pair) {
+            "a new row whose new columns are NULL would leave it NULL".to_owned()
+        } else {
+            continue;
+        };
+        return Err(Refusal::Impossible {
+            what: format!("writes of new code could fail on the NOT NULL of `{}.{}`", pair.table.name, side.column.name),
+            why,
+            instead: format!(
+                "In an earlier migration `ALTER TABLE … ALTER COLUMN {} DROP NOT NULL` or widen it, or let `back` give a value \
+                 for every row.",
+                side.column.name
+            ),
+        });
+    }
+    Ok(())
+}
+
+fn hidden_names(pair: &Pair<'_>) -> Result<BTreeMap<Ident, Ident>, Refusal> {
+    let mut hidden = BTreeMap::new();
+    for side in &pair.old {
+        let name = deprecated(pair.table, &side.column.name)?;
+        let taken = pair.new.iter().any(|new| new.column.name == name) || hidden.values().any(|other| *other == name);
+        if taken {
+            return Err(Refusal::Exists { name: format!("{}.{name}", pair.table.name) });
+        }
+        hidden.insert(side.column.name.clone(), name);
+    }
+    Ok(hidden)
+}
+
+/// Returns the columns that end NOT NULL: those whose transform always gives a value, or the others.
+fn proved<'p>(pair: &'p Pair<'_>, mirror: &Mirror<'_>, total: bool) -> Vec<&'p Ident> {
+    let nullable = |name: &Ident| pair.table.columns.iter().any(|column| column.name == *name && !column.not_null);
+    pair.new
+        .iter()
+        .zip(&mirror.new)
+        .filter(|(side, _)| side.not_null)
+        .filter(|(side, derived)| (derived.form.is_total() && !side.forward.nullness.possible(&nullable)) == total)
+        .map(|(side, _)| &side.column.name)
+        .collect()
+}
+
+fn add(pair: &Pair<'_>, mirror: &Mirror<'_>, loses: Option<&str>) -> Step {
+    let added: Vec<Sql> = pair
+        .new
+        .iter()
+        .map(|side| {
+            let (name, kind) = (Hole::Name(&side.column.name), Hole::Type(&side.column.type_name));
+            sql("ADD COLUMN {column} {type}", &[("column", name), ("type", kind)])
+        })
+        .collect();
+    let names: Vec<&Ident> = pair.new.iter().map(|side| &side.column.name).collect();
+    let undo = vec![undo_step(mirror.table(), &["dropcol.plain"], vec![native::drop_columns(mirror.table(), &names)])];
+    Work {
+        phase: Phase::Expand,
+        title: format!("add {} to {}, empty", quoted(&names), mirror.table()),
+        action: Action::Sql(vec![sql(
+            "ALTER TABLE {table} {added}",
+            &[("table", Hole::Table(mirror.table())), ("added", Hole::Join(&added, ", "))],
+        )]),
+        facts: &["addcol.null"],
+        table: mirror.table(),
+        undo: match loses {
+            Some(loses) => Undo::Lossy { steps: undo, loses: loses.to_owned() },
+            None => Undo::Lossless(undo),
+        },
+    }
+    .step()
+}
+
+/// Returns the step after which the old names are gone, and everything can still be taken back.
+fn hide(mirror: &Mirror<'_>, after: &Mirror<'_>) -> Step {
+    let table = mirror.table();
+    let names: Vec<&Ident> = after.renamed.keys().collect();
+    let mut hide: Vec<Sql> = after.renamed.iter().map(|(old, now)| rename(mirror, old, now)).collect();
+    hide.extend(sync::replace_functions(after));
+    let mut show: Vec<Sql> = after.renamed.iter().map(|(old, now)| rename_if(mirror, now, old)).collect();
+    show.extend(sync::replace_functions(mirror));
+    Work {
+        phase: Phase::Contract,
+        title: format!("hide {} of {table}", quoted(&names)),
+        action: Action::Sql(hide),
+        facts: &["tab.rename_column", "fn.replace"],
+        table,
+        undo: Undo::Lossless(vec![undo_step(table, &["tab.rename_column", "fn.replace"], show)]),
+    }
+    .step()
+}
+
+fn rename(mirror: &Mirror<'_>, from: &Ident, to: &Ident) -> Sql {
+    sql(
+        "ALTER TABLE {table} RENAME COLUMN {from} TO {to}",
+        &[("table", Hole::Table(mirror.table())), ("from", Hole::Name(from)), ("to", Hole::Name(to))],
+    )
+}
+
+/// RENAME COLUMN knows no IF EXISTS, and an undo may be repeated.
+fn rename_if(mirror: &Mirror<'_>, from: &Ident, to: &Ident) -> Sql {
+    if_column(mirror, from, &[rename(mirror, from, to)])
+}
+
+/// Returns statements that are carried out only while the table has the column.
+pub(super) fn if_column(mirror: &Mirror<'_>, column: &Ident, then: &[Sql]) -> Sql {
+    let body = sql(
+        include_str!("if_column.sql").trim_end(),
+        &[
+            ("table", Hole::Sql(&regclass(mirror.table()))),
+            ("column", Hole::Text(column.as_str())),
+            ("then", Hole::Join(then, ";\n    ")),
+        ],
+    );
+    sql("DO {body}", &[("body", Hole::Body(&body))])
+}
+
+fn settle(pair: &Pair<'_>, mirror: &Mirror<'_>) -> Vec<Sql> {
+    let table = mirror.table();
+    let not_null = pair.new.iter().filter(|side| side.not_null).map(|side| &side.column.name);
+    let mut all: Vec<Sql> =
+        not_null.flat_map(|column| prove::settle(table, column, &mirror.names.check(column))).collect();
+    for side in &pair.new {
+        if let Some(default) = &side.column.default {
+            all.push(prove::set_default(table, &side.column.name, &asked::bare(default, &mirror.lookup)));
+        }
+    }
+    all
+}
+
+fn notes(pair: &Pair<'_>, mirror: &Mirror<'_>) -> Vec<String> {
+    let mut notes = gates::notes(mirror);
+    let unique: Vec<String> = pair
+        .table
+        .indexes
+        .iter()
+        .filter(|index| {
+            let on = |name: &Ident| index.keys.iter().any(|key| key.column.as_ref() == Some(name));
+            pair.old.iter().any(|side| on(&side.column.name))
+        })
+        .map(|index| format!("`{}`", index.name))
+        .collect();
+    if !unique.is_empty() {
+        notes.push(format!("cleanup drops the indexes {} with the old columns", unique.join(", ")));
+    }
+    let exprs = pair.new.iter().map(|side| &side.forward).chain(pair.old.iter().map(|side| &side.back));
+    let types = types(pair);
+    notes.extend(exprs.filter_map(|expr| unstable(&mirror.lookup, &types, expr)));
+    notes
+}
+
+fn flip(pair: &Pair<'_>) -> String {
+    let names: Vec<&Ident> = pair.new.iter().map(|side| &side.column.name).collect();
+    format!(
+        "nothing in the database changes: from ready on deploy the code that uses {}, then run `segue flip`, and the new columns \
+         are the truth",
+        quoted(&names)
+    )
+}
+
+fn quoted(names: &[&Ident]) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}

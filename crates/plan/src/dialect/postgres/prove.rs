@@ -1,0 +1,87 @@
+//! How a column becomes NOT NULL without a scan under a lock that blocks: a CHECK proves it first.
+
+use segue_model::ident::{Ident, TableName};
+use segue_model::sql::{Hole, Sql};
+use segue_model::step::{Action, Phase, Step, Undo};
+
+use super::sql;
+use super::work::{Work, undo_step};
+
+/// Returns the step after which no write leaves the column NULL; existing rows are not looked at.
+pub(super) fn add(phase: Phase, table: &TableName, column: &Ident, check: &Ident) -> Step {
+    Work {
+        phase,
+        title: format!("let no write leave `{column}` NULL"),
+        action: Action::Sql(vec![add_sql(table, column, check)]),
+        facts: &["con.add_check_nv"],
+        table,
+        undo: Undo::Lossless(vec![undo_step(table, &["con.drop_check"], vec![drop_sql(table, check)])]),
+    }
+    .step()
+}
+
+/// Returns the step that reads every row, while reads and writes go on.
+pub(super) fn validate(phase: Phase, table: &TableName, column: &Ident, check: &Ident) -> Step {
+    Work {
+        phase,
+        title: format!("prove that `{column}` is nowhere NULL"),
+        action: Action::Sql(vec![validate_sql(table, check)]),
+        facts: &["con.validate_check"],
+        table,
+        undo: Undo::Nothing,
+    }
+    .step()
+}
+
+/// Returns the statement that adds the CHECK.
+pub(super) fn add_sql(table: &TableName, column: &Ident, check: &Ident) -> Sql {
+    sql(
+        "ALTER TABLE {table} ADD CONSTRAINT {check} CHECK ({column} IS NOT NULL) NOT VALID",
+        &[("table", Hole::Table(table)), ("check", Hole::Name(check)), ("column", Hole::Name(column))],
+    )
+}
+
+/// Returns the statement that validates it.
+pub(super) fn validate_sql(table: &TableName, check: &Ident) -> Sql {
+    sql("ALTER TABLE {table} VALIDATE CONSTRAINT {check}", &[("table", Hole::Table(table)), ("check", Hole::Name(check))])
+}
+
+/// Returns the statement that drops it, and may be repeated.
+pub(super) fn drop_sql(table: &TableName, check: &Ident) -> Sql {
+    sql(
+        "ALTER TABLE {table} DROP CONSTRAINT IF EXISTS {check}",
+        &[("table", Hole::Table(table)), ("check", Hole::Name(check))],
+    )
+}
+
+/// Returns the statements that make the column NOT NULL and drop the proof: never in one ALTER, which drops it first.
+pub(super) fn settle(table: &TableName, column: &Ident, check: &Ident) -> Vec<Sql> {
+    vec![set_not_null(table, column), drop_sql(table, check)]
+}
+
+/// Returns the statement that makes the column NOT NULL.
+pub(super) fn set_not_null(table: &TableName, column: &Ident) -> Sql {
+    alter(table, column, "ALTER TABLE {table} ALTER COLUMN {column} SET NOT NULL")
+}
+
+/// Returns the statement that lets the column be NULL.
+pub(super) fn drop_not_null(table: &TableName, column: &Ident) -> Sql {
+    alter(table, column, "ALTER TABLE {table} ALTER COLUMN {column} DROP NOT NULL")
+}
+
+/// Returns the statement that takes the column's default.
+pub(super) fn drop_default(table: &TableName, column: &Ident) -> Sql {
+    alter(table, column, "ALTER TABLE {table} ALTER COLUMN {column} DROP DEFAULT")
+}
+
+/// Returns the statement that gives the column a default.
+pub(super) fn set_default(table: &TableName, column: &Ident, default: &Sql) -> Sql {
+    sql(
+        "ALTER TABLE {table} ALTER COLUMN {column} SET DEFAULT {default}",
+        &[("table", Hole::Table(table)), ("column", Hole::Name(column)), ("default", Hole::Sql(default))],
+    )
+}
+
+fn alter(table: &TableName, column: &Ident, template: &'static str) -> Sql {
+    sql(template, &[("table", Hole::Table(table)), ("column", Hole::Name(column))])
+}

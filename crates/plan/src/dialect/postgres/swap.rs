@@ -1,0 +1,152 @@
+//! The flip of a type change: two columns exchange names in one short transaction, and can exchange them back.
+
+use segue_model::ident::{Ident, TableName};
+use segue_model::sql::{Hole, Sql};
+use segue_model::step::{Action, Condition, Phase, Step, Undo, UndoStep};
+
+use super::mirror::Mirror;
+use super::pair::if_column;
+use super::twin::Twin;
+use super::work::{Work, undo_step, undo_step_if};
+use super::{prove, sql, sync};
+use crate::operation::Retype;
+
+/// Everything that the exchange needs.
+pub(super) struct Swap<'a> {
+    /// The change.
+    pub(super) retype: &'a Retype<'a>,
+    /// Before: the copy follows the column.
+    pub(super) forward: &'a Mirror<'a>,
+    /// After: what was the column follows it.
+    pub(super) reverse: &'a Mirror<'a>,
+    /// The copy's name before.
+    pub(super) new: &'a Ident,
+    /// The old column's name after.
+    pub(super) old: &'a Ident,
+    /// The CHECK that proves the copy.
+    pub(super) proof: Ident,
+    /// The CHECK that proves the old column, on the way back.
+    pub(super) proof_back: Ident,
+    /// What the NOT NULL constraint is called, where it has a name (18).
+    pub(super) not_null_name: Option<Ident>,
+    /// The indexes that exchange names too.
+    pub(super) twins: &'a [Twin],
+}
+
+/// What either exchange does, in one transaction.
+const FACTS: &[&str] = &[
+    "trg.drop",
+    "fn.drop",
+    "col.drop_not_null",
+    "col.drop_default",
+    "tab.rename_column",
+    "col.set_not_null_valid_check",
+    "con.drop_check",
+    "col.set_default",
+    "idx.rename",
+    "fn.create",
+    "trg.create",
+    "trg.enable",
+];
+
+/// Returns the step.
+pub(super) fn step(swap: &Swap<'_>) -> Step {
+    let column = &swap.retype.column.name;
+    let mut all = sync::drop(swap.forward);
+    all.extend(exchange(swap, swap.old, swap.new, &swap.proof));
+    all.extend(swap.twins.iter().flat_map(Twin::exchange));
+    all.extend(sync::create(swap.reverse));
+    Work {
+        phase: Phase::Flip,
+        title: format!("`{column}` and its copy exchange names"),
+        action: Action::Sql(all),
+        facts: FACTS,
+        table: table(swap),
+        undo: Undo::Lossless(undo(swap)),
+    }
+    .step()
+}
+
+/// The old column is proved before it is NOT NULL again, so that no scan runs under the lock.
+fn undo(swap: &Swap<'_>) -> Vec<UndoStep> {
+    let mut back = sync::drop(swap.reverse);
+    back.extend(exchange(swap, swap.new, swap.old, &swap.proof_back));
+    back.extend(swap.twins.iter().flat_map(Twin::exchange_back));
+    back.extend(sync::create(swap.forward));
+    let back = vec![if_column(swap.reverse, swap.old, &back)];
+    if !swap.retype.column.not_null {
+        return vec![undo_step_if(table(swap), FACTS, back, vec![fits(swap)])];
+    }
+    let prove = [
+        prove::drop_sql(table(swap), &swap.proof_back),
+        prove::add_sql(table(swap), swap.old, &swap.proof_back),
+    ];
+    let validate = [prove::validate_sql(table(swap), &swap.proof_back)];
+    vec![
+        undo_step_if(
+            table(swap),
+            &["con.drop_check", "con.add_check_nv"],
+            vec![if_column(swap.reverse, swap.old, &prove)],
+            vec![fits(swap)],
+        ),
+        undo_step(table(swap), &["con.validate_check"], vec![if_column(swap.reverse, swap.old, &validate)]),
+        undo_step(table(swap), FACTS, back),
+    ]
+}
+
+/// Returns the statements after which the column's name belongs to `comes`, and what had it is `goes`.
+fn exchange(swap: &Swap<'_>, goes: &Ident, comes: &Ident, proof: &Ident) -> Vec<Sql> {
+    let (table, column) = (table(swap), &swap.retype.column.name);
+    let (not_null, default) = (swap.retype.column.not_null, swap.retype.column.default.as_deref());
+    let mut all = vec![];
+    if not_null {
+        all.push(prove::drop_not_null(table, column));
+    }
+    if default.is_some() {
+        all.push(prove::drop_default(table, column));
+    }
+    all.push(rename(table, column, goes));
+    all.push(rename(table, comes, column));
+    if not_null {
+        all.push(set_not_null(swap));
+        all.push(prove::drop_sql(table, proof));
+    }
+    all.extend(default.map(|printed| prove::set_default(table, column, &Sql::of_catalog(printed))));
+    all
+}
+
+fn set_not_null(swap: &Swap<'_>) -> Sql {
+    let (table, column) = (table(swap), &swap.retype.column.name);
+    match &swap.not_null_name {
+        Some(name) => sql(
+            "ALTER TABLE {table} ADD CONSTRAINT {name} NOT NULL {column}",
+            &[("table", Hole::Table(table)), ("name", Hole::Name(name)), ("column", Hole::Name(column))],
+        ),
+        None => prove::set_not_null(table, column),
+    }
+}
+
+fn rename(table: &TableName, from: &Ident, to: &Ident) -> Sql {
+    sql(
+        "ALTER TABLE {table} RENAME COLUMN {from} TO {to}",
+        &[("table", Hole::Table(table)), ("from", Hole::Name(from)), ("to", Hole::Name(to))],
+    )
+}
+
+/// Returns the condition that every value has come along: one that does not fit the old type left it NULL.
+fn fits(swap: &Swap<'_>) -> Condition {
+    let column = &swap.retype.column.name;
+    Condition {
+        sql: sql(
+            "SELECT pg_catalog.count(*) || ' rows hold a value that does not fit the old type' FROM {table} \
+             WHERE {column} IS NOT NULL AND {old} IS NULL HAVING pg_catalog.count(*) > 0",
+            &[("table", Hole::Table(table(swap))), ("column", Hole::Name(column)), ("old", Hole::Name(swap.old))],
+        ),
+        says: format!("every value of `{column}` fits {}", swap.retype.column.type_name),
+        hint: "Go forward with `segue contract`, or give these rows values that fit first.".to_owned(),
+    }
+}
+
+fn table<'a>(swap: &Swap<'a>) -> &'a TableName {
+    &swap.retype.table.name
+}

@@ -1,0 +1,229 @@
+//! The triggers that keep both shapes right.
+
+use segue_model::catalog::Trigger;
+use segue_model::ident::{Ident, TableName};
+use segue_model::sql::{Hole, Sql};
+use segue_model::step::{Action, Condition, Phase, Step, Undo, UndoStep};
+
+use super::mirror::{Derived, Kind, Mirror, Of};
+use super::work::{Work, undo_step};
+use super::sql;
+
+/// A trigger of ours.
+struct OurTrigger {
+    name: Ident,
+    events: &'static str,
+    guard: Sql,
+    function: TableName,
+}
+
+/// A function of ours.
+struct OurFunction {
+    name: TableName,
+    body: Sql,
+}
+
+/// Returns the step that begins to keep both shapes right.
+pub(super) fn step(mirror: &Mirror<'_>) -> Step {
+    let title = match mirror.kind {
+        Kind::TwoWay => "keep old and new columns right, whichever is written",
+        Kind::Follow => "keep the new column right when the old one is written",
+        Kind::Fill => "fill the new column in rows that leave it out",
+    };
+    Work {
+        phase: Phase::Sync,
+        title: title.to_owned(),
+        action: Action::Sql(create(mirror)),
+        facts: &["fn.create", "trg.create", "trg.enable"],
+        table: mirror.table(),
+        undo: Undo::Lossless(vec![undo(mirror)]),
+    }
+    .step()
+}
+
+/// Returns the transaction that takes the triggers away.
+fn undo(mirror: &Mirror<'_>) -> UndoStep {
+    undo_step(mirror.table(), &["trg.drop", "fn.drop"], drop(mirror))
+}
+
+/// Returns the statements that create functions and triggers; together one transaction.
+pub(super) fn create(mirror: &Mirror<'_>) -> Vec<Sql> {
+    let triggers = triggers(mirror);
+    let mut all = mirror.helpers();
+    all.extend(replace_functions(mirror));
+    all.extend(triggers.iter().map(|trigger| create_trigger(mirror.table(), trigger)));
+    all.extend(triggers.iter().map(|trigger| {
+        sql(
+            "ALTER TABLE {table} ENABLE ALWAYS TRIGGER {trigger}",
+            &[("table", Hole::Table(mirror.table())), ("trigger", Hole::Name(&trigger.name))],
+        )
+    }));
+    all
+}
+
+/// Returns the statements that write the trigger functions (again): after a column was renamed.
+pub(super) fn replace_functions(mirror: &Mirror<'_>) -> Vec<Sql> {
+    functions(mirror)
+        .iter()
+        .map(|function| {
+            sql(
+                "CREATE OR REPLACE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql AS {body}",
+                &[("function", Hole::Table(&function.name)), ("body", Hole::Body(&function.body))],
+            )
+        })
+        .collect()
+}
+
+/// Returns the statements that drop triggers and functions; each may be repeated.
+pub(super) fn drop(mirror: &Mirror<'_>) -> Vec<Sql> {
+    let triggers = triggers(mirror).into_iter().map(|trigger| {
+        sql(
+            "DROP TRIGGER IF EXISTS {trigger} ON {table}",
+            &[("trigger", Hole::Name(&trigger.name)), ("table", Hole::Table(mirror.table()))],
+        )
+    });
+    let functions: Vec<TableName> = functions(mirror).into_iter().map(|function| function.name).collect();
+    let functions = functions.iter().chain(mirror.helper_names());
+    let functions = functions.map(|name| sql("DROP FUNCTION IF EXISTS {function}", &[("function", Hole::Table(name))]));
+    triggers.chain(functions).collect()
+}
+
+/// Returns the condition that every trigger of ours is there and enabled, also for replication.
+pub(super) fn condition(mirror: &Mirror<'_>) -> Condition {
+    let names: Vec<Sql> = triggers(mirror)
+        .iter()
+        .map(|trigger| sql("({name}::pg_catalog.text)", &[("name", Hole::Text(trigger.name.as_str()))]))
+        .collect();
+    let table = sql("{t}", &[("t", Hole::Table(mirror.table()))]);
+    Condition {
+        sql: sql(
+            include_str!("sync/enabled.sql").trim_end(),
+            &[("names", Hole::Join(&names, ", ")), ("table", Hole::Body(&table))],
+        ),
+        says: "the sync triggers are there and enabled ALWAYS".to_owned(),
+        hint: "Somebody dropped or disabled a sync trigger, so rows may have drifted apart: enable it again with \
+               `ALTER TABLE … ENABLE ALWAYS TRIGGER …` and verify with --repair, or roll back."
+            .to_owned(),
+    }
+}
+
+/// Returns the triggers of the user that may change a row before it is written.
+pub(super) fn before_triggers<'t>(mirror: &Mirror<'t>) -> Vec<&'t Trigger> {
+    mirror.table.triggers.iter().filter(|trigger| trigger.before_row && !is_ours(&trigger.name)).collect()
+}
+
+/// Returns whether a trigger is ours, of this or another migration.
+pub(super) fn is_ours(name: &Ident) -> bool {
+    name.as_str().starts_with("~segue_") || name.as_str().starts_with("!segue_")
+}
+
+fn triggers(mirror: &Mirror<'_>) -> Vec<OurTrigger> {
+    let names = mirror.names;
+    match mirror.kind {
+        Kind::TwoWay if before_triggers(mirror).is_empty() => {
+            vec![both("pair", names.last_trigger("pair"), differs(mirror), mirror)]
+        }
+        Kind::TwoWay => vec![
+            both("pair", names.first_trigger(), differs(mirror), mirror),
+            both("forward", names.last_trigger("forward"), not_related(mirror), mirror),
+        ],
+        Kind::Follow => vec![both("forward", names.last_trigger("forward"), differs(mirror), mirror)],
+        Kind::Fill => vec![
+            OurTrigger {
+                name: names.last_trigger("insert"),
+                events: "INSERT",
+                guard: mirror.fillable(Of::New),
+                function: names.function("forward"),
+            },
+            OurTrigger {
+                name: names.last_trigger("update"),
+                events: "UPDATE",
+                guard: still_absent(mirror),
+                function: names.function("forward"),
+            },
+        ],
+    }
+}
+
+fn both(function: &str, name: Ident, guard: Sql, mirror: &Mirror<'_>) -> OurTrigger {
+    OurTrigger { name, events: "INSERT OR UPDATE", guard, function: mirror.names.function(function) }
+}
+
+fn differs(mirror: &Mirror<'_>) -> Sql {
+    mirror.differs(Of::New, &mirror.new)
+}
+
+fn not_related(mirror: &Mirror<'_>) -> Sql {
+    sql("NOT {related}", &[("related", Hole::Sql(&mirror.related(Of::New)))])
+}
+
+/// A row that was absent before and is still: whoever sets a filled column to NULL means it.
+fn still_absent(mirror: &Mirror<'_>) -> Sql {
+    sql(
+        "{before} AND {now}",
+        &[("before", Hole::Sql(&mirror.absent(Of::Old))), ("now", Hole::Sql(&mirror.fillable(Of::New)))],
+    )
+}
+
+fn functions(mirror: &Mirror<'_>) -> Vec<OurFunction> {
+    let names = mirror.names;
+    let forward = || OurFunction { name: names.function("forward"), body: forward_body(mirror) };
+    match mirror.kind {
+        Kind::TwoWay if before_triggers(mirror).is_empty() => {
+            vec![OurFunction { name: names.function("pair"), body: two_way_body(mirror) }]
+        }
+        Kind::TwoWay => vec![OurFunction { name: names.function("pair"), body: two_way_body(mirror) }, forward()],
+        Kind::Follow | Kind::Fill => vec![forward()],
+    }
+}
+
+fn forward_body(mirror: &Mirror<'_>) -> Sql {
+    let forward = assignments(mirror, &mirror.new);
+    sql(include_str!("sync/forward.sql").trim_end(), &[("forward", Hole::Join(&forward, "\n  "))])
+}
+
+fn two_way_body(mirror: &Mirror<'_>) -> Sql {
+    let forward = assignments(mirror, &mirror.new);
+    let back = assignments(mirror, &mirror.old);
+    let new: Vec<&Ident> = mirror.new.iter().map(|derived| &derived.column).collect();
+    sql(
+        include_str!("sync/two_way.sql").trim_end(),
+        &[
+            ("absent", Hole::Sql(&mirror.absent(Of::New))),
+            ("forward", Hole::Join(&forward, "\n      ")),
+            ("back", Hole::Join(&back, "\n      ")),
+            ("new_changed", Hole::Sql(&changed(mirror, &new))),
+            ("old_changed", Hole::Sql(&changed(mirror, &mirror.watched()))),
+            ("back_differs", Hole::Sql(&mirror.differs(Of::New, &mirror.old))),
+        ],
+    )
+}
+
+/// The values are read before any of them is written: no side reads itself.
+fn assignments(mirror: &Mirror<'_>, side: &[Derived]) -> Vec<Sql> {
+    side.iter()
+        .map(|derived| {
+            let (column, value) = (mirror.column(Of::New, &derived.column), mirror.value(Of::New, derived));
+            sql("{column} := {value};", &[("column", Hole::Sql(&column)), ("value", Hole::Sql(&value))])
+        })
+        .collect()
+}
+
+fn changed(mirror: &Mirror<'_>, columns: &[&Ident]) -> Sql {
+    let new = mirror.record(Of::New, columns.iter().copied());
+    let old = mirror.record(Of::Old, columns.iter().copied());
+    sql("{new} OPERATOR(pg_catalog.*<>) {old}", &[("new", Hole::Sql(&new)), ("old", Hole::Sql(&old))])
+}
+
+fn create_trigger(table: &TableName, trigger: &OurTrigger) -> Sql {
+    sql(
+        include_str!("sync/trigger.sql").trim_end(),
+        &[
+            ("trigger", Hole::Name(&trigger.name)),
+            ("events", Hole::Sql(&Sql::fixed(trigger.events))),
+            ("table", Hole::Table(table)),
+            ("guard", Hole::Sql(&trigger.guard)),
+            ("function", Hole::Table(&trigger.function)),
+        ],
+    )
+}

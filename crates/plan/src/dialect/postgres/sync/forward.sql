@@ -1,0 +1,4 @@
+BEGIN
+  {forward}
+  RETURN NEW;
+END

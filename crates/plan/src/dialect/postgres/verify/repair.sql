@@ -1,0 +1,2 @@
+UPDATE {table} SET {values}
+WHERE {window} AND (NOT {related} OR {missed})

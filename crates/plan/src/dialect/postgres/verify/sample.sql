@@ -1,0 +1,1 @@
+SELECT {key} FROM {table} WHERE {window} AND (NOT {related} OR {missed}) LIMIT 10

@@ -1,0 +1,68 @@
+//! How existing rows are brought over: one UPDATE a window of rowids, without a word of values through the client.
+
+use segue_model::sql::{Hole, Sql};
+use segue_model::step::{Action, Backfill, Cut, Phase, Step, Undo};
+
+use super::mirror::{Mirror, Of};
+use super::sql;
+use super::work::Work;
+
+/// Rows of the first window: a few milliseconds.
+const ROWS_FIRST: u32 = 1000;
+
+/// The time that a window should take: nobody else can write meanwhile.
+const WINDOW_MS: u32 = 20;
+
+/// As long as it kept the others out, it lets them in: SQLite's lock has no queue.
+const REST_PERCENT: u32 = 100;
+
+/// Returns how the table is cut into windows of about as many rows, however scattered their rowids are.
+pub(super) fn cut(mirror: &Mirror<'_>) -> Cut {
+    let fill = |template: &'static str| {
+        sql(template.trim_end(), &[("table", Hole::Table(mirror.name())), ("rowid", Hole::Name(&mirror.rowid))])
+    };
+    Cut {
+        table: mirror.name().clone(),
+        unit: "rows".to_owned(),
+        extent: fill(include_str!("backfill/extent.sql")),
+        end: Some(fill(include_str!("backfill/end.sql"))),
+        size: ROWS_FIRST,
+        target_ms: WINDOW_MS,
+        rest_percent: REST_PERCENT,
+    }
+}
+
+/// Returns the step that fills the new columns of rows where they are absent.
+pub(super) fn step(mirror: &Mirror<'_>) -> Step {
+    let fill = sql(
+        "UPDATE {table} SET {values} WHERE {window} AND {absent} AND {fillable}",
+        &[
+            ("table", Hole::Table(mirror.name())),
+            ("values", Hole::Sql(&mirror.assignments(&mirror.new))),
+            ("window", Hole::Sql(&mirror.window())),
+            ("absent", Hole::Sql(&mirror.absent(Of::Row))),
+            ("fillable", Hole::Sql(&mirror.fillable(Of::Row))),
+        ],
+    );
+    Work {
+        phase: Phase::Backfill,
+        title: format!("fill the new columns of existing rows of `{}`", mirror.name().name),
+        action: Action::Backfill(Backfill {
+            cut: cut(mirror),
+            before: vec![],
+            fill,
+            unconvertible: mirror.unconvertible().map(|fails| counted(mirror, &fails)),
+        }),
+        facts: &["dml.update_window"],
+        table: mirror.name(),
+        undo: Undo::Nothing,
+    }
+    .step()
+}
+
+fn counted(mirror: &Mirror<'_>, fails: &Sql) -> Sql {
+    sql(
+        "SELECT count(*) FROM {table} WHERE {fails}",
+        &[("table", Hole::Table(mirror.name())), ("fails", Hole::Sql(fails))],
+    )
+}

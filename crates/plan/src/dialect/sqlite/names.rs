@@ -1,0 +1,62 @@
+//! Names of our objects.
+
+use segue_model::catalog::Table;
+use segue_model::ident::{Ident, TableName, tag_of};
+
+use crate::operation::Context;
+use crate::refusal::Refusal;
+
+/// SQLite sets no limit; ours keeps names readable and the same on every engine.
+const BYTES_MAX: usize = 63;
+
+/// The names of one operation's objects: readable by the table's name, apart by the tag.
+#[derive(Debug, Clone)]
+pub(super) struct Names {
+    table: String,
+    tag: String,
+}
+
+impl Names {
+    /// Returns the names for a change of `table` that adds `column`.
+    ///
+    /// # Errors
+    /// [`Refusal::Exists`] when one is in use.
+    pub(super) fn new(table: &Table, column: &Ident, context: &Context<'_>) -> Result<Self, Refusal> {
+        let own = table.name.name.as_str();
+        let names = Self {
+            table: own.to_owned(),
+            tag: tag_of(&[context.migration.id.as_str(), own, column.as_str()]),
+        };
+        let taken = |name: &Ident| {
+            let full = format!("main.{}", name.as_str());
+            context.catalog.taken.iter().any(|other| other.eq_ignore_ascii_case(&full))
+        };
+        let objects = ["segue_io_", "segue_in_", "segue_un_", "segue_uo_", "segue_fill_", "segue_keep_"];
+        let clash = objects.into_iter().map(|prefix| names.of(prefix)).find(taken);
+        let column = Some(names.marker()).filter(|m| table.columns.iter().any(|c| context.catalog.same(&c.name, m)));
+        match clash.or(column) {
+            Some(name) => Err(Refusal::Exists { name: name.to_string() }),
+            None => Ok(names),
+        }
+    }
+
+    /// Returns the name of an object.
+    pub(super) fn of(&self, prefix: &'static str) -> Ident {
+        Ident::of_ours(prefix, &self.table, &self.tag, BYTES_MAX)
+    }
+
+    /// Returns the name of the marker column.
+    pub(super) fn marker(&self) -> Ident {
+        self.of("segue_m_")
+    }
+
+    /// Returns the name of the preserved copy.
+    pub(super) fn keep(&self) -> TableName {
+        TableName { schema: Ident::known("main"), name: self.of("segue_keep_") }
+    }
+}
+
+/// Returns the name under which an old column hides.
+pub(super) fn hidden(column: &Ident) -> Ident {
+    Ident::new(format!("{}_deprecated", column.as_str())).expect("a name with more letters is a name")
+}

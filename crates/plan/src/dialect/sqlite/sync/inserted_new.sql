@@ -1,0 +1,5 @@
+CREATE TRIGGER {trigger} AFTER INSERT ON {table}
+WHEN NOT ({absent}) AND NOT ({follows})
+BEGIN
+  UPDATE {table} SET {values} WHERE {rowid} = NEW.{rowid};
+END

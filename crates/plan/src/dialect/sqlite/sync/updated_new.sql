@@ -1,0 +1,5 @@
+CREATE TRIGGER {trigger} AFTER UPDATE OF {columns} ON {table}
+WHEN {not_ours} AND {new_changed} AND NOT ({follows})
+BEGIN
+  UPDATE {table} SET {values} WHERE {rowid} = NEW.{rowid};
+END

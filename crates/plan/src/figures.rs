@@ -1,0 +1,72 @@
+//! Numbers and names as sentences print them.
+
+use segue_model::catalog::{Catalog, Table};
+use segue_model::ident::{Ident, TableRef};
+
+/// Returns a number in groups of three digits: `1,000,000`.
+pub(crate) fn grouped(n: u64) -> String {
+    let digits = n.to_string();
+    let mut grouped = String::with_capacity(digits.len() * 4 / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}
+
+/// Returns how many rows a table has: `1,000,000 rows`, or that nobody knows.
+pub(crate) fn rows(table: &Table) -> String {
+    match table.size.rows {
+        Some(1) => "1 row".to_owned(),
+        Some(n) => format!("{} rows", grouped(n)),
+        None => "an unknown number of rows".to_owned(),
+    }
+}
+
+/// Returns names in backticks, separated by commas, for a sentence.
+pub(crate) fn listed<'a>(names: impl IntoIterator<Item = &'a Ident>) -> String {
+    names.into_iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}
+
+/// Returns a name as a person would type it in SQL: bare where that means the same on every engine, else in double quotes.
+pub(crate) fn typed(name: &Ident) -> String {
+    let plain = |c: char| c.is_ascii_lowercase() || c == '_' || c.is_ascii_digit();
+    let text = name.as_str();
+    if text.chars().all(plain) && !text.starts_with(|c: char| c.is_ascii_digit()) {
+        text.to_owned()
+    } else {
+        format!("\"{}\"", name.to_string().replace('"', "\"\""))
+    }
+}
+
+/// Returns a table as a person would type it: without its schema where the search path finds it.
+pub(crate) fn typed_table(table: &Table, catalog: &Catalog) -> String {
+    let name = typed(&table.name.name);
+    let bare = TableRef { schema: None, name: table.name.name.clone() };
+    if catalog.find(&bare).is_some_and(|found| found.name == table.name) {
+        name
+    } else {
+        format!("{}.{name}", typed(&table.name.schema))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_grouped_from_the_right() {
+        let all = [0, 7, 999, 1_000, 12_345, 1_000_000].map(grouped);
+        assert_eq!(all, ["0", "7", "999", "1,000", "12,345", "1,000,000"]);
+    }
+
+    #[test]
+    fn names_are_quoted_only_where_they_must_be() {
+        assert_eq!(typed(&Ident::known("full_name")), "full_name");
+        assert_eq!(typed(&Ident::known("fullName")), "\"fullName\"");
+        assert_eq!(typed(&Ident::known("we\"ird")), "\"we\"\"ird\"");
+        assert_eq!(typed(&Ident::known("1st")), "\"1st\"");
+    }
+}

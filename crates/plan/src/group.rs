@@ -1,0 +1,421 @@
+//! Changes and directives → operations: what of a file belongs together.
+
+use segue_model::catalog::{Catalog, Table};
+use segue_model::change::{Change, Migration, Place};
+use segue_model::expr::{Expr, Nullness};
+use segue_model::ident::Ident;
+
+use crate::figures::{listed, typed, typed_table};
+use crate::operation::{AsWritten, AsWrittenKind, Fill, NewSide, OldSide, Operation, Pair, Retype};
+use crate::refusal::{Refusal, Refused};
+use crate::transform::{not_total, respell};
+use crate::wanted::{
+    Added, Dropped, OfTable, Retyped, Transform, in_primary_key, no_column, not_synced_yet, not_yet, wanted,
+};
+
+/// Returns the operations that a file means, in file order.
+///
+/// # Errors
+/// Every refusal that needs no answer of the server, sorted by place.
+pub fn group<'a>(migration: &'a Migration, catalog: &'a Catalog) -> Result<Vec<Operation<'a>>, Vec<Refused>> {
+    let (wanted, mut refused) = wanted(migration, catalog);
+    let mut operations: Vec<Operation<'a>> = wanted.of_new_tables.into_iter().map(Operation::AsWritten).collect();
+    for of in &wanted.tables {
+        let mut grouper = Grouper { migration, catalog, of, refused: vec![] };
+        operations.extend(grouper.operations());
+        refused.extend(grouper.refused);
+    }
+    refused.extend(operations.iter().flat_map(|operation| not_total(operation, catalog)));
+    if !refused.is_empty() {
+        return Err(sorted(refused));
+    }
+    operations.sort_by_key(Operation::at);
+    Ok(operations)
+}
+
+/// Returns refusals by place, each once.
+pub(crate) fn sorted(mut refused: Vec<Refused>) -> Vec<Refused> {
+    refused.sort_by(|one, other| one.at.cmp(&other.at));
+    let mut once: Vec<Refused> = Vec::with_capacity(refused.len());
+    for one in refused {
+        if !once.contains(&one) {
+            once.push(one);
+        }
+    }
+    once
+}
+
+struct Grouper<'w, 'a> {
+    migration: &'a Migration,
+    catalog: &'a Catalog,
+    of: &'w OfTable<'a>,
+    refused: Vec<Refused>,
+}
+
+/// A new column with its transform, names resolved.
+struct Forward<'w, 'a> {
+    added: &'w Added<'a>,
+    expr: Expr,
+    at: &'a Place,
+    /// The columns of `expr` that the file drops.
+    reads_dropped: bool,
+}
+
+/// An old column with its transform, names resolved.
+struct Back<'w, 'a> {
+    dropped: &'w Dropped<'a>,
+    /// `None` when the file does not say it.
+    expr: Option<Expr>,
+}
+
+impl<'w, 'a> Grouper<'w, 'a> {
+    fn operations(&mut self) -> Vec<Operation<'a>> {
+        let forwards: Vec<Forward<'w, 'a>> =
+            self.of.added.iter().filter_map(|added| self.forward(added, added.forward?)).collect();
+        let backs: Vec<Back<'w, 'a>> = self.of.dropped.iter().map(|dropped| self.back(dropped)).collect();
+        let mut operations = self.fills(&forwards);
+        operations.extend(self.pairs(&forwards, &backs));
+        operations.extend(self.as_written(&backs));
+        operations.extend(self.retypes());
+        if operations.iter().any(needs_sync)
+            && let Some(refusal) = not_synced_yet(self.of.table)
+        {
+            let first = operations.iter().filter(|operation| needs_sync(operation)).map(Operation::at).min();
+            self.refused.extend(first.map(|at| refusal.at(at)));
+        }
+        operations
+    }
+
+    /// Returns a forward transform whose columns all exist; a refusal otherwise.
+    fn forward(&mut self, added: &'w Added<'a>, transform: Transform<'a>) -> Option<Forward<'w, 'a>> {
+        let mut reads_dropped = false;
+        let mut fits = true;
+        for read in transform.expr.columns() {
+            match self.catalog.column(self.of.table, read) {
+                Some(column) => {
+                    let dropped = self.dropped(&column.name);
+                    reads_dropped |= dropped.is_some();
+                    fits &= self.is_read_in_time(transform, dropped);
+                }
+                None => {
+                    fits = false;
+                    self.refuse(self.cannot_read(read), transform.at);
+                }
+            }
+        }
+        let expr = respell(transform.expr, &|read| {
+            self.catalog.column(self.of.table, read).map_or_else(|| read.clone(), |column| column.name.clone())
+        });
+        fits.then_some(Forward { added, expr, at: transform.at, reads_dropped })
+    }
+
+    fn is_read_in_time(&mut self, transform: Transform<'a>, dropped: Option<&Dropped<'a>>) -> bool {
+        let (Some(statement), Some(dropped)) = (transform.statement, dropped) else { return true };
+        if statement < dropped.statement {
+            return true;
+        }
+        let what = format!("the UPDATE that reads `{}`", dropped.column.name);
+        let why = "the column is dropped before it".to_owned();
+        let instead = "Move the UPDATE above the DROP COLUMN.".to_owned();
+        self.refuse(Refusal::Impossible { what, why, instead }, transform.at);
+        false
+    }
+
+    /// Why a forward transform cannot read a column that the table does not have yet.
+    fn cannot_read(&self, column: &Ident) -> Refusal {
+        if self.added(column).is_some() {
+            let what = format!("a transform that reads `{column}`, a column that this file adds");
+            return not_yet(what, "Write what that column is made of instead.");
+        }
+        no_column(self.of.table, column, self.of.table.columns.iter().map(|c| c.name.as_str()))
+    }
+
+    fn back(&mut self, dropped: &'w Dropped<'a>) -> Back<'w, 'a> {
+        let Some(transform) = dropped.back else { return Back { dropped, expr: None } };
+        for read in transform.expr.columns() {
+            if self.added(read).is_none() {
+                let refusal = self.back_cannot_read(read);
+                self.refuse(refusal, transform.at);
+            }
+        }
+        let expr = respell(transform.expr, &|read| {
+            self.added(read).map_or_else(|| read.clone(), |added| added.column.name.clone())
+        });
+        Back { dropped, expr: Some(expr) }
+    }
+
+    fn back_cannot_read(&self, column: &Ident) -> Refusal {
+        match self.catalog.column(self.of.table, column) {
+            Some(found) if self.dropped(&found.name).is_some() => {
+                let what =
+                    format!("a back transform that reads `{column}`, a column that follows from the new ones itself");
+                not_yet(what, "Write it over the new columns alone.")
+            }
+            Some(_) => {
+                let what = format!("a back transform that reads `{column}`, a column that stays");
+                not_yet(what, "Write it over the new columns alone.")
+            }
+            None => {
+                let new = self.of.added.iter().map(|added| added.column.name.as_str());
+                let there = self.of.table.columns.iter().map(|c| c.name.as_str());
+                no_column(self.of.table, column, new.chain(there))
+            }
+        }
+    }
+
+    fn fills(&mut self, forwards: &[Forward<'w, 'a>]) -> Vec<Operation<'a>> {
+        let fills = forwards.iter().filter(|forward| !forward.reads_dropped && !self.is_read_by_back(forward));
+        let fills = fills.map(|forward| Fill {
+            table: self.of.table,
+            column: forward.added.column,
+            forward: forward.expr.clone(),
+            not_null: forward.added.not_null(),
+            at: forward.at,
+        });
+        fills.map(Operation::Fill).collect()
+    }
+
+    /// A new column from which an old one follows belongs to that pair, even when it does not read the old one itself.
+    fn is_read_by_back(&self, forward: &Forward<'w, 'a>) -> bool {
+        self.of.dropped.iter().any(|dropped| self.back_reads(dropped, &forward.added.column.name))
+    }
+
+    fn back_reads(&self, dropped: &Dropped<'a>, column: &Ident) -> bool {
+        let reads =
+            |transform: Transform<'_>| transform.expr.columns().into_iter().any(|read| self.catalog.same(read, column));
+        dropped.back.is_some_and(reads)
+    }
+
+    fn pairs(&mut self, forwards: &[Forward<'w, 'a>], backs: &[Back<'w, 'a>]) -> Vec<Operation<'a>> {
+        let connected = self.connected(forwards, backs);
+        let mut pairs = vec![];
+        for (new, old) in connected {
+            let new: Vec<&Forward<'w, 'a>> = new.iter().map(|at| &forwards[*at]).collect();
+            let old: Vec<&Back<'w, 'a>> = old.iter().map(|at| &backs[*at]).collect();
+            pairs.extend(self.pair(&new, &old));
+        }
+        pairs.into_iter().map(Operation::Pair).collect()
+    }
+
+    /// Returns the new and old columns that follow from each other, directly or through others: one pair each.
+    fn connected(&self, forwards: &[Forward<'w, 'a>], backs: &[Back<'w, 'a>]) -> Vec<(Vec<usize>, Vec<usize>)> {
+        let mut groups: Vec<(Vec<usize>, Vec<usize>)> = vec![];
+        for (at, forward) in forwards.iter().enumerate() {
+            let touches = |old: &usize| {
+                let dropped = backs[*old].dropped;
+                forward.expr.columns().contains(&dropped.column.name)
+                    || self.back_reads(dropped, &forward.added.column.name)
+            };
+            let old: Vec<usize> = (0..backs.len()).filter(touches).collect();
+            if old.is_empty() {
+                continue;
+            }
+            let (joined, apart): (Vec<_>, Vec<_>) =
+                groups.into_iter().partition(|(_, known)| known.iter().any(|one| old.contains(one)));
+            let mut merged = (vec![at], old);
+            for (new, old) in joined {
+                merged.0.extend(new);
+                merged.1.extend(old);
+            }
+            for side in [&mut merged.0, &mut merged.1] {
+                side.sort_unstable();
+                side.dedup();
+            }
+            groups = apart;
+            groups.push(merged);
+        }
+        groups
+    }
+
+    fn pair(&mut self, new: &[&Forward<'w, 'a>], old: &[&Back<'w, 'a>]) -> Option<Pair<'a>> {
+        let before = self.refused.len();
+        let at = new.iter().map(|forward| forward.at).min()?;
+        for forward in new {
+            self.refuse_reading_stays(forward);
+        }
+        for back in old {
+            self.refuse_unpaired_back(back, new);
+        }
+        if self.refused.len() > before {
+            return None;
+        }
+        let sides =
+            old.iter().filter_map(|back| Some(OldSide { column: back.dropped.column, back: back.expr.clone()? }));
+        let mut old: Vec<OldSide<'a>> = sides.collect();
+        old.sort_by_key(|side| self.of.table.columns.iter().position(|c| c.name == side.column.name));
+        let new = new.iter().map(|forward| NewSide {
+            column: forward.added.column,
+            forward: forward.expr.clone(),
+            not_null: forward.added.not_null(),
+        });
+        Some(Pair { table: self.of.table, new: new.collect(), old, at })
+    }
+
+    /// A pair follows its own columns alone: a write to a third one would not be seen.
+    fn refuse_reading_stays(&mut self, forward: &Forward<'w, 'a>) {
+        let stays = forward.expr.columns().into_iter().find(|read| self.dropped(read).is_none());
+        if let Some(stays) = stays {
+            let what =
+                format!("a transform that reads `{stays}`, a column that stays, beside columns that are dropped");
+            self.refuse(not_yet(what, "Write it over the dropped columns alone."), forward.at);
+        }
+    }
+
+    fn refuse_unpaired_back(&mut self, back: &Back<'w, 'a>, new: &[&Forward<'w, 'a>]) {
+        let column = back.dropped.column;
+        if in_primary_key(self.of.table, &column.name) {
+            let what = format!("replacing `{}`, a column of the primary key", column.name);
+            self.refuse(not_yet(what, "Keep the column."), back.dropped.at);
+        }
+        if back.expr.is_none() {
+            let refusal = Refusal::NoTransform {
+                table: self.of.table.name.name.to_string(),
+                column: column.name.to_string(),
+                from: listed(new.iter().map(|forward| &forward.added.column.name)),
+                line: format!("-- segue: back {} = …", self.typed_column(&column.name)),
+                file: "the migration, or the UPDATE that says the same to its down file".to_owned(),
+            };
+            self.refuse(refusal, back.dropped.at);
+        }
+    }
+
+    /// What neither is filled nor replaces anything: statements that are safe as they stand, or columns of which too
+    /// little is said.
+    fn as_written(&mut self, backs: &[Back<'w, 'a>]) -> Vec<Operation<'a>> {
+        let mut statements: Vec<usize> = vec![];
+        for added in self.of.added.iter().filter(|added| added.forward.is_none()) {
+            if let Some(refusal) = self.not_as_written(added) {
+                self.refuse(refusal, added.at);
+            } else if !statements.contains(&added.statement) {
+                statements.push(added.statement);
+            }
+        }
+        for back in backs {
+            self.refuse_plain_drop(back);
+        }
+        statements.into_iter().filter_map(|statement| self.as_written_statement(statement)).collect()
+    }
+
+    fn not_as_written(&self, added: &Added<'a>) -> Option<Refusal> {
+        let name = &added.column.name;
+        let default = added.column.default.as_ref().filter(|default| default.nullness != Nullness::Always);
+        if let Some(dropped) = self.of.dropped.iter().find(|dropped| self.back_reads(dropped, name)) {
+            return Some(self.no_forward(name, format!("`{}`", dropped.column.name)));
+        }
+        match default {
+            None if added.not_null() => Some(self.no_forward(name, "the other columns".to_owned())),
+            None => None,
+            Some(default) if !default.constant => {
+                let what = format!("ADD COLUMN `{name}` with a DEFAULT that is not a constant");
+                Some(not_yet(what, "Add it without the DEFAULT and fill it by an UPDATE."))
+            }
+            Some(_) if added.set_not_null.is_some() && !added.column.not_null => {
+                let what = format!("SET NOT NULL on `{name}` in a statement of its own after ADD COLUMN … DEFAULT");
+                Some(not_yet(
+                    what,
+                    "Write NOT NULL into the ADD COLUMN: with a constant default it costs nothing there.",
+                ))
+            }
+            Some(_) => None,
+        }
+    }
+
+    fn no_forward(&self, column: &Ident, from: String) -> Refusal {
+        Refusal::NoTransform {
+            table: self.of.table.name.name.to_string(),
+            column: column.to_string(),
+            from,
+            line: format!("-- segue: {} = …", self.typed_column(column)),
+            file: "the migration, or the UPDATE that says the same".to_owned(),
+        }
+    }
+
+    fn refuse_plain_drop(&mut self, back: &Back<'w, 'a>) {
+        let column = &back.dropped.column.name;
+        let forward = self.of.added.iter().filter_map(|added| added.forward);
+        let mut reads = forward.flat_map(|transform| transform.expr.columns());
+        let read = reads.any(|read| self.catalog.same(read, column));
+        // Missing its forward transform is said where the new column is added.
+        let pairs_with = self.of.added.iter().any(|added| self.back_reads(back.dropped, &added.column.name));
+        if !read && !pairs_with {
+            let what = format!("DROP COLUMN `{column}` without a column that replaces it");
+            let instead = "Leave it out, or say what takes its place by an UPDATE of the new column that reads it.";
+            self.refuse(not_yet(what, instead), back.dropped.at);
+        }
+    }
+
+    /// Returns the statement as it stands; it must do nothing else than adding columns that are safe.
+    fn as_written_statement(&mut self, statement: usize) -> Option<Operation<'a>> {
+        let of_statement = |added: &&Added<'a>| added.statement == statement && added.forward.is_none();
+        let columns: Vec<&'a _> = self.of.added.iter().filter(of_statement).map(|added| added.column).collect();
+        let changes = || self.migration.changes.iter().filter(|change| change.statement == Some(statement));
+        let at = &changes().next()?.at;
+        let other = changes().find(|change| match &change.what {
+            Change::AddColumn { column, .. } => !columns.iter().any(|known| known.name == column.name),
+            _ => true,
+        });
+        if let Some(other) = other {
+            let what = format!("a statement that adds {} and does more", listed(columns.iter().map(|c| &c.name)));
+            self.refuse(not_yet(what, "Write that ADD COLUMN as a statement of its own."), &other.at);
+            return None;
+        }
+        let what = AsWrittenKind::AddColumns { table: self.of.table, columns };
+        Some(Operation::AsWritten(AsWritten { statement: &self.migration.statements[statement], at, what }))
+    }
+
+    fn retypes(&mut self) -> Vec<Operation<'a>> {
+        let fitting: Vec<&Retyped<'a>> = self.of.retyped.iter().filter(|retyped| self.retype_fits(retyped)).collect();
+        let retypes = fitting.into_iter().map(|retyped| Retype {
+            table: self.of.table,
+            column: retyped.column,
+            to: retyped.to,
+            using: retyped.using,
+            statement: retyped.statement,
+            at: retyped.at,
+        });
+        retypes.map(Operation::Retype).collect()
+    }
+
+    fn retype_fits(&mut self, retyped: &Retyped<'a>) -> bool {
+        let name = &retyped.column.name;
+        let mut forwards = self.of.added.iter().filter_map(|added| added.forward);
+        let read = forwards.any(|transform| transform.expr.columns().iter().any(|read| self.catalog.same(read, name)));
+        if read || self.dropped(name).is_some() {
+            let what = format!("another type for `{name}` in the file that moves it to another column");
+            self.refuse(not_yet(what, "Do it in a migration of its own."), retyped.at);
+            return false;
+        }
+        let unknown = retyped.using.iter().flat_map(|using| using.columns());
+        let unknown = unknown.filter(|read| self.catalog.column(self.of.table, read).is_none());
+        let unknown: Vec<&Ident> = unknown.collect();
+        for read in &unknown {
+            let names = self.of.table.columns.iter().map(|c| c.name.as_str());
+            self.refuse(no_column(self.of.table, read, names), retyped.at);
+        }
+        unknown.is_empty()
+    }
+
+    fn added(&self, column: &Ident) -> Option<&'w Added<'a>> {
+        self.of.added.iter().find(|added| self.catalog.same(&added.column.name, column))
+    }
+
+    fn dropped(&self, column: &Ident) -> Option<&'w Dropped<'a>> {
+        self.of.dropped.iter().find(|dropped| dropped.column.name == *column)
+    }
+
+    fn typed_column(&self, column: &Ident) -> String {
+        let table: &Table = self.of.table;
+        format!("{}.{}", typed_table(table, self.catalog), typed(column))
+    }
+
+    fn refuse(&mut self, refusal: Refusal, at: &Place) {
+        self.refused.push(refusal.at(at));
+    }
+}
+
+fn needs_sync(operation: &Operation<'_>) -> bool {
+    match operation {
+        Operation::AsWritten(_) => false,
+        Operation::Fill(_) | Operation::Pair(_) | Operation::Retype(_) => true,
+    }
+}

@@ -1,0 +1,51 @@
+//! CREATE INDEX that keeps writers out.
+
+use segue_model::change::Change;
+use segue_model::lock::Blocks;
+use segue_model::verdict::Severity;
+
+use super::{Remark, Rule, Subject};
+use crate::figures::rows;
+
+pub(super) const RULE: Rule = Rule {
+    id: "index-not-concurrent",
+    severity: Severity::Error,
+    bad: "CREATE INDEX users_email ON users (email);",
+    good: "CREATE INDEX CONCURRENTLY users_email ON users (email);",
+    help: "CREATE INDEX reads the whole table and lets no write through meanwhile.",
+    check,
+};
+
+fn check(subject: &Subject<'_>) -> Option<Remark> {
+    let Change::CreateIndex { table, .. } = &subject.change.what else { return None };
+    let there = subject.table?;
+    let cost = subject.cost.filter(|cost| cost.lock.blocks() >= Blocks::Writes)?;
+    let message = format!(
+        "building an index on `{table}` ({}) holds {}: no write until it is done",
+        rows(there),
+        cost.lock.name()
+    );
+    Remark::new(
+        message,
+        "Indexes on tables that exist are not carried out yet: build it by hand, concurrently where the engine can.",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use segue_model::lock::LockMode;
+
+    use super::super::tests::{WORST, said};
+    use super::RULE;
+    use crate::dialect::Cost;
+    use crate::fixture::Script;
+
+    #[test]
+    fn only_an_index_that_blocks_writes_is_found() {
+        let migration = Script::new("m").create_index("users").done();
+        let share = Cost { lock: LockMode::Share, ..WORST };
+        insta::assert_snapshot!(said(&RULE, &migration, Some(share)), @"Error line 1: building an index on `users` (1,000,000 rows) holds ShareLock: no write until it is done | Indexes on tables that exist are not carried out yet: build it by hand, concurrently where the engine can.");
+        let concurrent = Cost { lock: LockMode::ShareUpdateExclusive, ..WORST };
+        assert_eq!(said(&RULE, &migration, Some(concurrent)), "nothing");
+    }
+}

@@ -1,0 +1,213 @@
+//! How we go about a file, and why, in one sentence.
+
+use segue_model::change::{Change, Directive, Located, Migration};
+use segue_model::lock::Blocks;
+use segue_model::nearest::nearest;
+use segue_model::plan::Strategy;
+use segue_model::step::{Phase, Step, Undo};
+
+use crate::dialect::dialect;
+use crate::figures::{listed, rows};
+use crate::operation::{Context, Fill, Operation, Pair, Retype};
+use crate::refusal::{Refusal, Refused};
+use crate::rule::{RULES, rule};
+
+/// Every strategy that a file may name; those that no plan follows yet are refused by name.
+const STRATEGIES: &[&str] = &["additive", "expand-contract", "native", "parallel-table", "lazy", "big-bang"];
+
+/// Returns the strategy and the reason for it.
+pub(crate) fn choose(operations: &[Operation<'_>], context: &Context<'_>) -> (Strategy, String) {
+    let reasons: Vec<String> = operations.iter().filter_map(|operation| reason(operation, context)).collect();
+    match reasons.as_slice() {
+        [] => (Strategy::Additive, additive_reason(operations)),
+        [only] => (Strategy::ExpandContract, format!("Both shapes are kept side by side, because {only}.")),
+        [first, rest @ ..] => {
+            let more = if rest.len() == 1 {
+                "1 more change needs".to_owned()
+            } else {
+                format!("{} more changes need", rest.len())
+            };
+            (
+                Strategy::ExpandContract,
+                format!("Both shapes are kept side by side, because {first}, and {more} it too."),
+            )
+        }
+    }
+}
+
+fn additive_reason(operations: &[Operation<'_>]) -> String {
+    let tables = operations.iter().filter_map(Operation::table);
+    let largest = tables.max_by_key(|table| table.size.rows.unwrap_or(u64::MAX));
+    match largest {
+        Some(table) => format!(
+            "Each statement runs as written, because none reads or writes the rows of `{}` ({}) and running code goes on.",
+            table.name.name,
+            rows(table)
+        ),
+        None if operations.is_empty() => "There is nothing to do, because the file changes nothing.".to_owned(),
+        None => "Each statement runs as written, because nobody uses the new tables yet.".to_owned(),
+    }
+}
+
+/// Why an operation cannot run as written.
+fn reason(operation: &Operation<'_>, context: &Context<'_>) -> Option<String> {
+    match operation {
+        Operation::AsWritten(_) => None,
+        Operation::Fill(fill) => Some(fill_reason(fill)),
+        Operation::Pair(pair) => Some(pair_reason(pair)),
+        Operation::Retype(retype) => Some(retype_reason(retype, context)),
+    }
+}
+
+fn fill_reason(fill: &Fill<'_>) -> String {
+    format!(
+        "`{}` has {} and one UPDATE that fills `{}` would hold them all until it commits",
+        fill.table.name.name,
+        rows(fill.table),
+        fill.column.name
+    )
+}
+
+fn pair_reason(pair: &Pair<'_>) -> String {
+    format!(
+        "`{}` has {} and running code uses {}, whose place {} {}",
+        pair.table.name.name,
+        rows(pair.table),
+        listed(pair.old.iter().map(|old| &old.column.name)),
+        listed(pair.new.iter().map(|new| &new.column.name)),
+        if pair.new.len() == 1 { "takes" } else { "take" }
+    )
+}
+
+fn retype_reason(retype: &Retype<'_>, context: &Context<'_>) -> String {
+    let about = |change: &&Located<Change>| match &change.what {
+        Change::AlterType { column, .. } => {
+            change.at == *retype.at && context.catalog.same(column, &retype.column.name)
+        }
+        _ => false,
+    };
+    let change = context.migration.changes.iter().find(about);
+    let cost = change.and_then(|change| dialect(context.catalog.engine).cost(change, context));
+    let under = match cost {
+        Some(cost) if cost.rewrites && cost.lock.blocks() == Blocks::Everything => {
+            format!(" again under {}, while nobody can read or write", cost.lock.name())
+        }
+        Some(cost) if cost.rewrites => format!(" again under {}", cost.lock.name()),
+        Some(_) | None => " again".to_owned(),
+    };
+    format!(
+        "`{}` has {} and changing `{}` to {} as written would write them all{under}",
+        retype.table.name.name,
+        rows(retype.table),
+        retype.column.name,
+        retype.to
+    )
+}
+
+/// Returns a refusal for each directive that cannot be followed.
+pub(crate) fn refused_directives(migration: &Migration, chosen: Option<Strategy>) -> Vec<Refused> {
+    let refused = migration.directives.iter().filter_map(|directive| {
+        let refusal = match &directive.what {
+            Directive::Strategy(name) => refused_strategy(name, chosen),
+            Directive::Allow { rule, .. } => refused_rule(rule),
+            Directive::Forward { .. } | Directive::Back { .. } | Directive::Depends(_) | Directive::NotYet(_) => None,
+        };
+        Some(refusal?.at(&directive.at))
+    });
+    refused.collect()
+}
+
+fn refused_strategy(name: &str, chosen: Option<Strategy>) -> Option<Refusal> {
+    let ours = [Strategy::Additive, Strategy::ExpandContract].into_iter().find(|strategy| strategy.name() == name);
+    match (ours, chosen) {
+        (Some(ours), Some(chosen)) if ours != chosen => Some(Refusal::Impossible {
+            what: format!("strategy {name}"),
+            why: format!("this file needs {}", chosen.name()),
+            instead: "Take the directive out: the plan says which strategy it follows and why.".to_owned(),
+        }),
+        (Some(_), _) => None,
+        (None, _) if STRATEGIES.contains(&name) => Some(Refusal::NotYet {
+            what: format!("strategy {name}"),
+            instead: "Take the directive out: the plan says which strategy it follows and why.".to_owned(),
+        }),
+        (None, _) => Some(unknown("strategy", name, "additive and expand-contract are", STRATEGIES)),
+    }
+}
+
+fn refused_rule(id: &str) -> Option<Refusal> {
+    if rule(id).is_some() {
+        return None;
+    }
+    let ids: Vec<&str> = RULES.iter().map(|rule| rule.id).collect();
+    Some(unknown("rule", id, &format!("{} are", ids.join(", ")), &ids))
+}
+
+fn unknown(kind: &str, name: &str, all_are: &str, known: &[&str]) -> Refusal {
+    let shown = name.escape_debug().to_string();
+    Refusal::Impossible {
+        what: format!("{kind} `{shown}`"),
+        why: format!("there is no such {kind}"),
+        instead: match nearest(name, known.iter().copied()) {
+            Some(near) => format!("Did you mean `{near}`?"),
+            None => format!("Write one that is known: {all_are}."),
+        },
+    }
+}
+
+/// Returns the phases after which a rollback is possible; the end of verify is `ready`.
+pub(crate) fn rollback_points(strategy: Strategy, steps: &[Step]) -> Vec<Phase> {
+    let undoable = steps
+        .iter()
+        .any(|step| step.phase <= Phase::Verify && matches!(step.undo, Undo::Lossless(_) | Undo::Lossy { .. }));
+    let mut points = if undoable { vec![Phase::Expand] } else { vec![] };
+    if strategy == Strategy::ExpandContract {
+        points.extend([Phase::Verify, Phase::Flip, Phase::Contract]);
+    }
+    points
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::{self, Script, column, strict};
+    use crate::group::group;
+    use segue_model::engine::Engine;
+
+    #[track_caller]
+    fn reason_of(script: Script) -> String {
+        let migration = script.done();
+        let catalog = fixture::users(Engine::Sqlite);
+        let server = fixture::server(Engine::Sqlite);
+        let answers = Default::default();
+        let context = Context { migration: &migration, catalog: &catalog, server: &server, answers: &answers };
+        let operations = group(&migration, &catalog).unwrap();
+        let (strategy, reason) = choose(&operations, &context);
+        format!("{}: {reason}", strategy.name())
+    }
+
+    #[test]
+    fn the_reason_is_one_sentence_with_figures() {
+        let add = Script::new("m").add("users", column("c", "text"));
+        insta::assert_snapshot!(reason_of(add.clone()), @"additive: Each statement runs as written, because none reads or writes the rows of `users` (1,000,000 rows) and running code goes on.");
+        insta::assert_snapshot!(reason_of(Script::new("m").create_table("orders")), @"additive: Each statement runs as written, because nobody uses the new tables yet.");
+        insta::assert_snapshot!(reason_of(Script::new("m")), @"additive: There is nothing to do, because the file changes nothing.");
+        let fill = add.update("users", "c", "'x'");
+        insta::assert_snapshot!(reason_of(fill.clone()), @"expand-contract: Both shapes are kept side by side, because `users` has 1,000,000 rows and one UPDATE that fills `c` would hold them all until it commits.");
+        let pair = fill
+            .add("users", column("years", "int"))
+            .transform("users", &[("years", strict("age", &["age"]))])
+            .drop("users", "age")
+            .down(Script::new("m").transform("users", &[("age", strict("years", &["years"]))]));
+        insta::assert_snapshot!(reason_of(pair), @"expand-contract: Both shapes are kept side by side, because `users` has 1,000,000 rows and one UPDATE that fills `c` would hold them all until it commits, and 1 more change needs it too.");
+    }
+
+    #[test]
+    fn rollback_points_follow_the_steps() {
+        let mut steps = fixture::plan().steps;
+        let all = [Phase::Expand, Phase::Verify, Phase::Flip, Phase::Contract];
+        assert_eq!(rollback_points(Strategy::ExpandContract, &steps), all);
+        assert_eq!(rollback_points(Strategy::Additive, &steps), [Phase::Expand]);
+        steps[0].undo = Undo::Nothing;
+        assert_eq!(rollback_points(Strategy::Additive, &steps), []);
+    }
+}

@@ -1,0 +1,153 @@
+//! Tables and changes that the tests of the PostgreSQL dialect share.
+
+use std::collections::BTreeMap;
+
+use segue_model::catalog::*;
+use segue_model::change::*;
+use segue_model::engine::Engine;
+use segue_model::expr::*;
+use segue_model::ident::*;
+use segue_model::server::*;
+use segue_model::sql::TypeName;
+
+pub(crate) fn ident(name: &str) -> Ident {
+    Ident::new(name).unwrap()
+}
+
+pub(crate) fn place() -> Place {
+    Place { file: "m.sql".into(), line: 2, column: 1 }
+}
+
+pub(crate) fn migration() -> Migration {
+    let id = MigrationId::new("20261120_m").unwrap();
+    let statement = Statement { text: "ALTER TABLE t …".into(), at: place(), span: (0, 1) };
+    Migration { id, checksum: "sha256:0".into(), statements: vec![statement], changes: vec![], directives: vec![], down: None }
+}
+
+pub(crate) fn server(major: u32) -> Server {
+    Server {
+        engine: Engine::Postgres,
+        version: Version { major, minor: 4, patch: 0 },
+        identity: Identity { system: "1".into(), database: "1".into(), timeline: 1 },
+        role: "postgres".into(),
+        superuser: true,
+        bypass_row_security: true,
+        standby: false,
+        read_only: false,
+        pooled: false,
+        app_version: None,
+        settings: BTreeMap::new(),
+    }
+}
+
+pub(crate) fn column(name: &str, kind: &str, base: &str, not_null: bool) -> Column {
+    Column {
+        name: ident(name),
+        type_name: TypeName::spelled(kind),
+        base_type: base.into(),
+        has_modifier: kind.contains('('),
+        not_null,
+        default: None,
+        generated: None,
+        identity: None,
+        collation: None,
+        carries: vec![],
+        owns_sequences: vec![],
+    }
+}
+
+pub(crate) fn table(schema: &str, name: &str, columns: Vec<Column>) -> Table {
+    let name = TableName { schema: ident(schema), name: ident(name) };
+    let key = Constraint {
+        name: Some(ident("pk")),
+        kind: ConstraintKind::PrimaryKey,
+        table: name.clone(),
+        columns: vec![columns[0].name.clone()],
+        references: None,
+        referenced_columns: vec![],
+        definition: "PRIMARY KEY (id)".into(),
+        validated: true,
+    };
+    Table {
+        name,
+        kind: TableKind::Ordinary,
+        owner: "postgres".into(),
+        columns,
+        indexes: vec![],
+        constraints: vec![key],
+        referenced_by: vec![],
+        triggers: vec![],
+        policies: vec![],
+        row_security: false,
+        force_row_security: false,
+        dependents: vec![],
+        publications: vec![],
+        inherits: false,
+        without_rowid: false,
+        rowid_name: None,
+        sql: None,
+        size: Size::default(),
+    }
+}
+
+pub(crate) fn catalog(table: Table) -> Catalog {
+    Catalog { engine: Engine::Postgres, search_path: vec![ident("public")], tables: vec![table], taken: vec![] }
+}
+
+pub(crate) fn new_column(name: &str, kind: &str, not_null: bool) -> NewColumn {
+    NewColumn {
+        name: ident(name),
+        type_name: TypeName::spelled(kind),
+        not_null,
+        default: None,
+        others: vec![],
+        if_not_exists: false,
+    }
+}
+
+/// An expression from pieces: `@name` is a column, `#name` a function in whatever schema holds it.
+pub(crate) fn expr(pieces: &[&str], nullness: Nullness, can_raise: bool) -> Expr {
+    let mut uses = vec![];
+    let mut parts = vec![];
+    let mut source = String::new();
+    for piece in pieces {
+        if let Some(name) = piece.strip_prefix('@') {
+            parts.push(Part::Column(ident(name)));
+            source.push_str(name);
+        } else if let Some(name) = piece.strip_prefix('#') {
+            uses.push(NameUse { kind: NameKind::Function, schema: None, name: name.into() });
+            parts.push(Part::Schema(uses.len() - 1));
+            parts.push(Part::Text(format!(".{name}")));
+            source.push_str(name);
+        } else {
+            parts.push(Part::Text((*piece).into()));
+            source.push_str(piece);
+        }
+    }
+    Expr { source, parts, nullness, uses, can_raise, constant: false }
+}
+
+pub(crate) fn index(name: &str, unique: bool, keys: &[(&str, bool)], include: &[&str], predicate: Option<&str>) -> Index {
+    let keys = keys
+        .iter()
+        .map(|(column, descending)| IndexKey {
+            column: Some(ident(column)),
+            descending: *descending,
+            nulls_first: *descending,
+            default_class: true,
+        })
+        .collect();
+    Index {
+        name: ident(name),
+        unique,
+        primary: false,
+        of_constraint: false,
+        valid: true,
+        method: "btree".into(),
+        keys,
+        include: include.iter().map(|column| ident(column)).collect(),
+        predicate: predicate.map(Into::into),
+        definition: String::new(),
+        carries: vec![],
+    }
+}

@@ -59,11 +59,11 @@ impl Config {
         let environment: BTreeMap<String, String> = std::env::vars().collect();
         let from_environment = environment.get("DATABASE_URL").filter(|url| !url.is_empty()).cloned();
         let database_url = common.database_url.clone().or(from_environment).or(file.database_url);
-        let at = |setting: &str, why: &str| {
-            Failure::usage(format!("`{}`: `{setting}` {why}", common.config.display()))
-        };
+        let at = |setting: &str, why: &str| Failure::usage(format!("`{}`: `{setting}` {why}", common.config.display()));
         let app_version = match &file.sqlite.app_version {
-            Some(text) => Some(version(text).ok_or_else(|| at("sqlite.app_version", "is not a version like \"3.40.1\""))?),
+            Some(text) => {
+                Some(version(text).ok_or_else(|| at("sqlite.app_version", "is not a version like \"3.40.1\""))?)
+            }
             None => None,
         };
         let cool_down = match &file.cleanup.cool_down {

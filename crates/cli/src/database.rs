@@ -78,16 +78,20 @@ impl Database {
     pub(crate) fn check_writable(&self) -> Result<(), Failure> {
         let address = self.connector.address();
         if self.server.standby {
-            return Err(Failure::refused(format!("{address} is a standby: it replays another server and takes no writes"))
-                .hint("Point the URL at the primary (target_session_attrs=read-write finds it among several hosts)."));
+            return Err(Failure::refused(format!(
+                "{address} is a standby: it replays another server and takes no writes"
+            ))
+            .hint("Point the URL at the primary (target_session_attrs=read-write finds it among several hosts)."));
         }
         if self.server.read_only {
             return Err(Failure::refused(format!("{address} is read-only here"))
                 .hint("Check default_transaction_read_only, or the permissions of the file and its folder."));
         }
         if self.server.pooled {
-            return Err(Failure::refused(format!("{address} goes through a pooler that changes backends between transactions"))
-                .hint("Give the database's own address: locks, leases and session settings need one backend."));
+            return Err(Failure::refused(format!(
+                "{address} goes through a pooler that changes backends between transactions"
+            ))
+            .hint("Give the database's own address: locks, leases and session settings need one backend."));
         }
         Ok(())
     }

@@ -104,8 +104,11 @@ impl<'a> Window<'a> {
         let to = starts.nth(line + LINES_AROUND).map_or(text.len(), |next| next - 1);
         let rest = &text[this..];
         let line_text = &rest[..rest.find('\n').unwrap_or(rest.len())];
-        let begin = line_text.char_indices().nth((at.column as usize).saturating_sub(1)).map_or(line_text.len(), |(at, _)| at);
-        let word = line_text[begin..].find(|c: char| c.is_whitespace() || c == ',' || c == ';').unwrap_or(line_text.len() - begin);
+        let begin =
+            line_text.char_indices().nth((at.column as usize).saturating_sub(1)).map_or(line_text.len(), |(at, _)| at);
+        let word = line_text[begin..]
+            .find(|c: char| c.is_whitespace() || c == ',' || c == ';')
+            .unwrap_or(line_text.len() - begin);
         let end = begin + word.max(line_text[begin..].chars().next().map_or(0, char::len_utf8));
         Self { text: &text[from..to.max(from)], first_line, span: this - from + begin..this - from + end }
     }

@@ -95,11 +95,17 @@ impl From<Fail> for Failure {
         match fail.kind {
             FailKind::Usage => Self::usage(message),
             FailKind::ReadOnly => Self::refused(message).hint("Point the URL at a database that takes writes."),
-            FailKind::Permission => Self::server(message).hint("Run as the owner of the tables, or have that role granted."),
+            FailKind::Permission => {
+                Self::server(message).hint("Run as the owner of the tables, or have that role granted.")
+            }
             FailKind::Connect => Self::server(message).hint("Check host and port, and that the server runs."),
-            FailKind::Authentication => Self::server(message).hint("Check user, password and pg_hba.conf; nothing was changed."),
+            FailKind::Authentication => {
+                Self::server(message).hint("Check user, password and pg_hba.conf; nothing was changed.")
+            }
             FailKind::Tls => Self::server(message),
-            _ if fail.outcome_unknown() => Self::server(message).hint("Run the same command again: it settles what happened and goes on."),
+            _ if fail.outcome_unknown() => {
+                Self::server(message).hint("Run the same command again: it settles what happened and goes on.")
+            }
             _ => Self::server(message),
         }
     }

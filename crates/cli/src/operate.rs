@@ -172,7 +172,9 @@ fn as_report(outcome: &Outcome) -> Report<'_> {
     Report {
         migration: outcome.migration.as_str(),
         state: outcome.state.name(),
-        phases: phases.map(|(phase, took)| PhaseReport { phase: phase.to_string(), seconds: took.as_secs_f64() }).collect(),
+        phases: phases
+            .map(|(phase, took)| PhaseReport { phase: phase.to_string(), seconds: took.as_secs_f64() })
+            .collect(),
         rows_filled: outcome.rows_filled,
         longest_lock_wait_ms: outcome.longest_lock_wait.as_millis(),
         longest_lock_held_ms: outcome.longest_lock_held.as_millis(),
@@ -202,7 +204,9 @@ fn as_text(outcome: &Outcome) -> String {
     }
     text.push('\n');
     for kept in &outcome.kept {
-        text.push_str(&format!("  kept:  a copy of what was dropped is in {kept}; drop it by hand when nobody needs it\n"));
+        text.push_str(&format!(
+            "  kept:  a copy of what was dropped is in {kept}; drop it by hand when nobody needs it\n"
+        ));
     }
     for lost in &outcome.lost {
         text.push_str(&format!("  lost:  {lost}\n"));
@@ -265,5 +269,6 @@ pub(crate) fn back(id: &MigrationId, state: State) -> Option<String> {
 /// # Errors
 /// Exit code 2.
 pub(crate) fn read_text(path: &Path) -> Result<String, Failure> {
-    std::fs::read_to_string(path).map_err(|error| Failure::usage(format!("`{}` cannot be read: {error}", path.display())))
+    std::fs::read_to_string(path)
+        .map_err(|error| Failure::usage(format!("`{}` cannot be read: {error}", path.display())))
 }

@@ -34,9 +34,11 @@ impl Show {
     /// Returns what shows progress on standard error.
     pub(crate) fn new() -> Self {
         let live = std::io::stderr().is_terminal();
-        let target = if live { ProgressDrawTarget::stderr_with_hz(REDRAWS_PER_S) } else { ProgressDrawTarget::hidden() };
+        let target =
+            if live { ProgressDrawTarget::stderr_with_hz(REDRAWS_PER_S) } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target(None, target);
-        let style = ProgressStyle::with_template("{prefix:.bold} {msg}").unwrap_or_else(|_| ProgressStyle::default_bar());
+        let style =
+            ProgressStyle::with_template("{prefix:.bold} {msg}").unwrap_or_else(|_| ProgressStyle::default_bar());
         bar.set_style(style);
         let now = Instant::now();
         Self { bar, live, pace: Mutex::new(Pace { step: 0, pass: 0, began: now, said: now, rows: 0 }) }
@@ -164,7 +166,11 @@ fn in_the_way(blockers: &[Blocker]) -> String {
 
 /// Returns a duration as people read it.
 pub(crate) fn seconds(time: Duration) -> String {
-    if time < Duration::from_secs(1) { format!("{} ms", time.as_millis()) } else { format!("{:.1} s", time.as_secs_f64()) }
+    if time < Duration::from_secs(1) {
+        format!("{} ms", time.as_millis())
+    } else {
+        format!("{:.1} s", time.as_secs_f64())
+    }
 }
 
 #[cfg(test)]

@@ -57,8 +57,11 @@ impl Project {
                 continue;
             }
             let id = id_of(&name).ok_or_else(|| {
-                Failure::usage(format!("`{}` is no name for a migration", entry.path().display().to_string().escape_debug()))
-                    .hint("Use letters, digits, `_` and `-`, as in 20261120093000_full_name.sql.")
+                Failure::usage(format!(
+                    "`{}` is no name for a migration",
+                    entry.path().display().to_string().escape_debug()
+                ))
+                .hint("Use letters, digits, `_` and `-`, as in 20261120093000_full_name.sql.")
             })?;
             files.insert(id, entry.path());
         }
@@ -157,7 +160,8 @@ impl Project {
         if let Some(id) = id_of(wanted).filter(|id| all.contains(&id)) {
             return Ok(id);
         }
-        let fitting: Vec<&&MigrationId> = all.iter().filter(|id| !wanted.is_empty() && id.as_str().contains(wanted)).collect();
+        let fitting: Vec<&&MigrationId> =
+            all.iter().filter(|id| !wanted.is_empty() && id.as_str().contains(wanted)).collect();
         match fitting.as_slice() {
             [one] => Ok((**one).clone()),
             [] => Err(self.missing(wanted)),

@@ -1,4 +1,6 @@
 //! What the SQLite driver promises, on real files.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+#![allow(clippy::disallowed_methods, reason = "the tests wait for real locks and processes")]
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -302,6 +304,35 @@ fn one_process_holds_a_database_and_the_lock_file_stays() {
     drop(held);
     assert!(db.dir.path().join("app.db-segue.lock").exists());
     connector.hold().unwrap();
+}
+
+/// Not a test of its own: the second process of the next one.
+#[test]
+fn a_second_process_that_holds() {
+    let Ok(url) = std::env::var("SEGUE_TEST_HOLD") else { return };
+    let _held = SqliteConnector::open(&url).unwrap().hold().unwrap();
+    std::fs::write(format!("{}-ready", url.trim_start_matches("sqlite:")), "").unwrap();
+    thread::sleep(Duration::from_secs(60));
+}
+
+#[test]
+fn the_lock_goes_with_the_process_that_is_killed() {
+    let db = Db::with("");
+    let mut child = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "a_second_process_that_holds"])
+        .env("SEGUE_TEST_HOLD", db.url())
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let until = Instant::now() + LONG;
+    while !db.dir.path().join("app.db-ready").exists() && Instant::now() < until {
+        thread::sleep(Duration::from_millis(5));
+    }
+    let held = db.connector().hold();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(kind(held), FailKind::LockTimeout);
+    db.connector().hold().unwrap();
 }
 
 #[test]

@@ -1,4 +1,5 @@
 //! What the journal in a SQLite file promises.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::time::Duration;
 

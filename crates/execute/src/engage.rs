@@ -33,12 +33,17 @@ pub(crate) struct Chosen {
 
 /// Looks at a migration without taking anything.
 pub(crate) fn peek(env: Env<'_>, id: &MigrationId) -> Result<Option<Record>, RunError> {
-    let mut session = env.connect(id, "look")?;
+    let mut session = look(env)?;
     writable(&session.server()?)?;
     if !env.journal().exists(&mut *session)? {
         return Ok(None);
     }
     find(env.journal(), &mut *session, id)
+}
+
+/// Connects without the migration's name: a run that takes over must not take this session for one left behind.
+fn look(env: Env<'_>) -> Result<Box<dyn Session>, Fail> {
+    env.run.connector.connect("segue look")
 }
 
 /// Does `body` with the lease of `id`: decided by `choose` from what the journal says then.
@@ -239,7 +244,7 @@ fn held(env: Env<'_>, id: &MigrationId, fail: Fail) -> RunError {
     if fail.kind != FailKind::LockTimeout {
         return fail.into();
     }
-    let holder = env.connect(id, "look").and_then(|mut session| env.journal().holder(&mut *session, id));
+    let holder = look(env).and_then(|mut session| env.journal().holder(&mut *session, id));
     match holder {
         Ok(Some((by, age))) => RunError::Held { by: by.name, beat_age_s: Some(age) },
         Ok(None) | Err(_) => RunError::Held { by: fail.message, beat_age_s: None },

@@ -21,7 +21,7 @@ pub struct Outcome {
     pub leftovers: Vec<Leftover>,
     /// The longest wait for a step's locks in one try.
     pub longest_lock_wait: Duration,
-    /// The longest time that a step's locks were held.
+    /// The longest time that a step's locks were held which keep writes or reads of the application waiting.
     pub longest_lock_held: Duration,
     /// Tries that did not get their lock, and transactions that were done again after a deadlock or a conflict.
     pub retries: u64,

@@ -120,7 +120,7 @@ impl Running<'_> {
                 }
                 Ok(())
             })?;
-            me.note_held(locked);
+            me.note_held(&undo.locks, locked);
             me.events.extend(event);
             Ok(())
         })

@@ -131,8 +131,11 @@ impl Running<'_> {
     /// Returns whether something of the step may be in the database. One that failed or was interrupted in its
     /// transaction left nothing behind.
     pub(crate) fn may_be_there(&self, step: &Step) -> bool {
-        let in_parts = step.transaction == Transaction::None
-            || matches!(step.action, Action::Settled { .. } | Action::Backfill(_) | Action::Snapshot(_));
+        let in_parts = match &step.action {
+            Action::Sql(_) | Action::Verify(_) | Action::Gate(_) => step.transaction == Transaction::None,
+            Action::Settled { .. } | Action::Backfill(_) => true,
+            Action::Snapshot(snapshot) => snapshot.copy.is_some(),
+        };
         self.is_done(step.id) || self.is_undoing(step.id) || (in_parts && self.is_open(step.id))
     }
 

@@ -45,3 +45,16 @@ pub(crate) fn difference(expected: &str, found: &str) -> String {
     }
     lines.join("\n")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::difference;
+
+    #[test]
+    fn a_difference_shows_both_sides_and_no_more_than_a_screen() {
+        assert_eq!(difference("a\nb\nc", "a\nc\nd"), "- b\n+ d");
+        let many: String = (0..100).map(|line| format!("{line}\n")).collect();
+        let shown = difference("", &many);
+        assert_eq!((shown.lines().count(), shown.lines().last()), (41, Some("  and 60 more lines")));
+    }
+}

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use segue_model::journal::Mark;
-use segue_model::lock::Blocks;
+use segue_model::lock::{Blocks, RelationLock};
 use segue_model::sql::Sql;
 use segue_model::step::{Action, Step, Transaction};
 
@@ -70,7 +70,7 @@ impl Running<'_> {
                 event = Some(me.record_done(step, String::new())?);
                 Ok(())
             })?;
-            me.note_held(locked);
+            me.note_held(&step.locks, locked);
             me.events.extend(event);
             Ok(())
         })
@@ -94,10 +94,12 @@ impl Running<'_> {
         self.finish(step, "")
     }
 
-    /// Notes how long locks were held that were had at `since`.
-    pub(crate) fn note_held(&mut self, since: Duration) {
-        let held = self.env.clock.now().saturating_sub(since);
-        self.outcome.longest_lock_held = self.outcome.longest_lock_held.max(held);
+    /// Notes how long locks were held that were had at `since`, where they are such that the application waits for them.
+    pub(crate) fn note_held(&mut self, locks: &[RelationLock], since: Duration) {
+        if locks.iter().any(|lock| lock.mode.blocks() >= Blocks::Writes) {
+            let held = self.env.clock.now().saturating_sub(since);
+            self.outcome.longest_lock_held = self.outcome.longest_lock_held.max(held);
+        }
     }
 
     /// Journals that a step failed. Best effort: the failure itself matters more, and the open intent says as much.

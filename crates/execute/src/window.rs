@@ -110,3 +110,22 @@ impl Running<'_> {
 pub(crate) fn first_number(rows: &[Row]) -> Option<i64> {
     rows.first().and_then(|row| row.first()).and_then(Value::as_i64)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn windows_grow_and_shrink_by_half_and_double_at_most() {
+        let mut size = Size { units: 100, target: Duration::from_millis(20) };
+        let mut after = |ms: u64| {
+            size.took(Duration::from_millis(ms));
+            size.units()
+        };
+        assert_eq!([after(0), after(10), after(25), after(40), after(2000)], [200, 400, 320, 160, 80]);
+        size.units = 1;
+        assert!(!size.halve());
+        size.took(Duration::from_secs(1));
+        assert_eq!(size.units(), 1);
+    }
+}

@@ -24,12 +24,9 @@ pub fn slips(left: &str, right: &str) -> usize {
         let mut current = vec![row];
         for column in 1..=right.len() {
             let same = left[row - 1] == right[column - 1];
-            let mut best =
-                (above[column] + 1).min(current[column - 1] + 1).min(above[column - 1] + usize::from(!same));
-            let swapped = row > 1
-                && column > 1
-                && left[row - 1] == right[column - 2]
-                && left[row - 2] == right[column - 1];
+            let mut best = (above[column] + 1).min(current[column - 1] + 1).min(above[column - 1] + usize::from(!same));
+            let swapped =
+                row > 1 && column > 1 && left[row - 1] == right[column - 2] && left[row - 2] == right[column - 1];
             if swapped {
                 best = best.min(before[column - 2] + 1);
             }

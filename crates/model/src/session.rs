@@ -352,4 +352,10 @@ pub trait Journal: Send + Sync {
     /// # Errors
     /// Any [`Fail`].
     fn end_leftovers(&self, session: &mut dyn Session, id: &MigrationId) -> Result<Vec<Leftover>, Fail>;
+
+    /// Removes all that the journal knows of a migration, in a transaction of its own.
+    ///
+    /// # Errors
+    /// Any [`Fail`].
+    fn forget(&self, session: &mut dyn Session, id: &MigrationId) -> Result<(), Fail>;
 }

@@ -40,7 +40,7 @@ pub(crate) fn read(grammar: &dyn Grammar, text: &str, comment: &Token) -> Result
 /// Returns the fault of a comment in a statement that is, or nearly is, a directive.
 pub(crate) fn misplaced(text: &str, comment: &Token) -> Option<Fault> {
     let is_directive = matches!(body(comment.text(text)), Body::Directive(_));
-    is_directive.then(|| Fault { span: (comment.start, comment.end), kind: ProblemKind::DirectiveInStatement })
+    is_directive.then_some(Fault { span: (comment.start, comment.end), kind: ProblemKind::DirectiveInStatement })
 }
 
 enum Body {
@@ -159,8 +159,7 @@ impl Line<'_> {
             return Err(self.form(form));
         }
         let (start, end) = span(value);
-        let expr =
-            self.grammar.expression(&self.text[start..end], &table).map_err(|fault| fault.shifted(start))?;
+        let expr = self.grammar.expression(&self.text[start..end], &table).map_err(|fault| fault.shifted(start))?;
         Ok((table, column, expr))
     }
 

@@ -15,15 +15,18 @@ use crate::update;
 const PROBLEMS_MAX: usize = 20;
 
 /// Returns the file as a migration without a down file.
-pub(crate) fn read(
-    grammar: &dyn Grammar,
-    id: &MigrationId,
-    source: &Source<'_>,
-) -> Result<Migration, Vec<Problem>> {
+pub(crate) fn read(grammar: &dyn Grammar, id: &MigrationId, source: &Source<'_>) -> Result<Migration, Vec<Problem>> {
     let text = normalise(source).map_err(|problem| vec![problem])?;
     let lines = Lines::new(source.file, &text);
-    let mut reading =
-        Reading { grammar, text: &text, lines: &lines, statements: vec![], found: vec![], directives: vec![], faults: vec![] };
+    let mut reading = Reading {
+        grammar,
+        text: &text,
+        lines: &lines,
+        statements: vec![],
+        found: vec![],
+        directives: vec![],
+        faults: vec![],
+    };
     reading.all();
     let changes = reading.resolve();
     if !reading.faults.is_empty() {
@@ -93,8 +96,11 @@ impl Reading<'_> {
 
     fn statement(&mut self, piece: &Piece) {
         let (start, end) = span(&piece.tokens);
-        let tokens: Vec<_> =
-            piece.tokens.iter().map(|token| crate::token::Token { start: token.start - start, end: token.end - start, ..*token }).collect();
+        let tokens: Vec<_> = piece
+            .tokens
+            .iter()
+            .map(|token| crate::token::Token { start: token.start - start, end: token.end - start, ..*token })
+            .collect();
         let text = &self.text[start..end];
         match self.grammar.read(text, &tokens) {
             Ok(found) => self.found.extend(found.into_iter().map(|found| (self.statements.len(), found))),

@@ -111,7 +111,8 @@ impl ProblemKind {
             Self::CopyData => "Load data outside of migrations, or write it as INSERT.".to_owned(),
             Self::TooDeep => "Split the expression or the statement into smaller ones.".to_owned(),
             Self::EmptyName => "Give the name at least one character.".to_owned(),
-            Self::UnknownDirective { nearest: Some(nearest), .. } | Self::UnknownWord { nearest: Some(nearest), .. } => {
+            Self::UnknownDirective { nearest: Some(nearest), .. }
+            | Self::UnknownWord { nearest: Some(nearest), .. } => {
                 format!("Did you mean `{nearest}`?")
             }
             Self::UnknownDirective { nearest: None, .. } => {

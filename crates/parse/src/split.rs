@@ -20,8 +20,7 @@ pub(crate) struct Piece {
 
 /// Returns the piece that begins at byte `from`. One piece at a time keeps memory small for a large file.
 pub(crate) fn piece(grammar: &dyn Grammar, text: &str, from: usize) -> Piece {
-    let mut piece =
-        Piece { outside: Vec::new(), tokens: Vec::new(), inside: Vec::new(), next: None, broken: None };
+    let mut piece = Piece { outside: Vec::new(), tokens: Vec::new(), inside: Vec::new(), next: None, broken: None };
     for token in grammar.tokens(&text[from..]) {
         let token = match token {
             Ok(token) => Token { start: token.start + from, end: token.end + from, ..token },

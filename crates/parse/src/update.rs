@@ -32,9 +32,8 @@ pub(crate) fn resolve(
     added: &[(TableRef, Ident)],
 ) -> Result<Change, Fault> {
     let (table, only_absent, sets) = update;
-    let is_added = |column: &Ident| {
-        added.iter().any(|(of, name)| same_table(grammar, of, &table) && grammar.same(name, column))
-    };
+    let is_added =
+        |column: &Ident| added.iter().any(|(of, name)| same_table(grammar, of, &table) && grammar.same(name, column));
     let absent_is_set = only_absent.is_none_or(|column| sets.iter().any(|set| grammar.same(&set.column, &column)));
     if !absent_is_set || !sets.iter().all(|set| is_added(&set.column)) {
         return Ok(Change::NotYet { what: DATA_STEP.to_owned(), table: Some(table) });

@@ -9,7 +9,7 @@ use segue_model::ident::MigrationId;
 use segue_parse::{Problem, ProblemKind, Source, migration};
 
 fn read(engine: Engine, text: &[u8]) -> Result<Migration, Vec<Problem>> {
-    migration(engine, MigrationId::new("m").unwrap(), &Source { file: "m.sql", text }, None)
+    migration(engine, MigrationId::new("m").expect("a letter is an id"), &Source { file: "m.sql", text }, None)
 }
 
 const SAMPLES: [(Engine, &str); 4] = [
@@ -41,8 +41,26 @@ fn no_truncation_and_no_mutation_makes_a_panic() {
     let seed = 20_261_120;
     let mut random = fastrand::Rng::with_seed(seed);
     let bits: [&[u8]; 20] = [
-        b"'", b"\"", b"$$", b"(", b")", b";", b"--", b"/*", b"*/", b"\\", b"\0", b"\xff", "é".as_bytes(), b"segue:", b",", b"=", b"[", b"`",
-        b"\n", b" SELECT ",
+        b"'",
+        b"\"",
+        b"$$",
+        b"(",
+        b")",
+        b";",
+        b"--",
+        b"/*",
+        b"*/",
+        b"\\",
+        b"\0",
+        b"\xff",
+        "é".as_bytes(),
+        b"segue:",
+        b",",
+        b"=",
+        b"[",
+        b"`",
+        b"\n",
+        b" SELECT ",
     ];
     for (engine, sample) in SAMPLES {
         for end in 0..sample.len() {
@@ -88,7 +106,8 @@ fn check(engine: Engine, text: &[u8]) {
 fn dump(engine: Engine) -> String {
     let mut dump = String::new();
     for row in 0..40_000 {
-        writeln!(dump, "INSERT INTO t (id, name, note) VALUES ({row}, 'it''s; row {row}', 'é {} ü');", "x".repeat(50)).unwrap();
+        writeln!(dump, "INSERT INTO t (id, name, note) VALUES ({row}, 'it''s; row {row}', 'é {} ü');", "x".repeat(50))
+            .expect("a string takes all that is written");
     }
     if engine == Engine::Postgres {
         dump.push_str("CREATE FUNCTION f() RETURNS void LANGUAGE plpgsql AS $b$ BEGIN x := ';'; END $b$;\n");
@@ -145,7 +164,8 @@ fn garbage_is_not_reported_without_end() {
 fn deep_nesting_breaks_nothing() {
     for engine in [Engine::Postgres, Engine::Sqlite] {
         for depth in [100, 20_000] {
-            let deep = format!("ALTER TABLE t ADD a int; UPDATE t SET a = {}b{};", "(".repeat(depth), ")".repeat(depth));
+            let deep =
+                format!("ALTER TABLE t ADD a int; UPDATE t SET a = {}b{};", "(".repeat(depth), ")".repeat(depth));
             check(engine, deep.as_bytes());
             let sum = format!("ALTER TABLE t ADD a int; UPDATE t SET a = {}b;", "b + ".repeat(depth));
             check(engine, sum.as_bytes());

@@ -8,7 +8,7 @@ use segue_parse::{Problem, Source, migration};
 
 fn read(engine: Engine, up: &str, down: Option<&str>) -> Result<Migration, Vec<Problem>> {
     let down = down.map(|down| Source { file: "m.down.sql", text: down.as_bytes() });
-    let id = MigrationId::new("m").unwrap();
+    let id = MigrationId::new("m").expect("a letter is an id");
     migration(engine, id, &Source { file: "m.sql", text: up.as_bytes() }, down.as_ref())
 }
 
@@ -141,14 +141,26 @@ fn a_split_is_read_with_its_transforms() {
 UPDATE users SET full_name = concat_ws(' ', first_name, last_name);
 ALTER TABLE users ALTER COLUMN full_name SET NOT NULL;
 ALTER TABLE users DROP COLUMN first_name, DROP COLUMN last_name;"
-    ), @"");
+    ), @r#"
+    1:19 add users.full_name text
+    2:1 transform users: full_name = (§."concat_ws"(' ', <first_name>, <last_name>))
+    3:19 not null users.full_name
+    4:19 drop users.first_name
+    4:43 drop users.last_name
+    "#);
     insta::assert_snapshot!(sqlite(
         "ALTER TABLE users ADD COLUMN full_name TEXT;
 UPDATE users SET full_name = coalesce(first_name, '') || ' ' || coalesce(last_name, '') WHERE full_name IS NULL;
 ALTER TABLE users ALTER COLUMN full_name SET NOT NULL;
 ALTER TABLE users DROP COLUMN first_name;
 ALTER TABLE users DROP last_name"
-    ), @"");
+    ), @r#"
+    1:19 add users.full_name TEXT
+    2:1 transform users: full_name = (((coalesce(<first_name>, '') || ' ') || coalesce(<last_name>, '')))
+    3:19 not null users.full_name
+    4:19 drop users.first_name
+    5:19 drop users.last_name
+    "#);
 }
 
 #[test]
@@ -157,12 +169,16 @@ fn the_down_file_is_read_the_same_way() {
     let down = "ALTER TABLE u ADD COLUMN a text, ADD COLUMN b text;
         UPDATE u SET (a, b) = (split_part(n, ' ', 1), split_part(n, ' ', 2));";
     let migration = read(Engine::Postgres, up, Some(down)).unwrap();
-    insta::assert_snapshot!(of_migration(migration.down.as_ref().unwrap()), @"");
+    insta::assert_snapshot!(of_migration(migration.down.as_ref().unwrap()), @r#"
+    1:15 add u.a text
+    1:34 add u.b text
+    2:9 transform u: a = (§."split_part"(<n>, ' ', 1)) null:n, b = (§."split_part"(<n>, ' ', 2)) null:n
+    "#);
     assert!(migration.checksum.starts_with("sha256:"));
     assert_eq!(migration.statements[1].text, "UPDATE u SET n = a || b");
     assert_eq!(migration.changes[3].statement, Some(2));
     let problems = read(Engine::Postgres, "SELEKT", Some("SELECT")).unwrap_err();
-    insta::assert_snapshot!(of_problems(&problems), @"");
+    insta::assert_snapshot!(of_problems(&problems), @r#"m.sql:1:1 syntax error at or near "SELEKT" | Correct the SQL here; the database would refuse it too."#);
 }
 
 #[test]
@@ -173,7 +189,21 @@ ALTER TABLE orders ALTER COLUMN id SET DATA TYPE bigint USING id::bigint, ALTER 
 ALTER TABLE public.orders ALTER c TYPE mood, ALTER d TYPE s.\"My type\", ALTER e TYPE int[] USING ARRAY[e];
 ALTER TABLE orders ALTER c TYPE text COLLATE \"C\", ALTER d TYPE timestamptz(3), ALTER e TYPE \"char\", ALTER f TYPE char(3);
 ALTER TABLE orders ALTER c TYPE geometry(Point, 4326), ALTER d TYPE double precision, ALTER e TYPE numeric(10,2);"
-    ), @"");
+    ), @r#"
+    1:1 not yet ALTER TABLE ONLY [orders]
+    2:20 type orders.id pg_catalog.int8 using (CAST(<id> AS pg_catalog."int8")) null:id raises
+    2:75 type orders.n pg_catalog.varchar(10)
+    3:27 type public.orders.c mood
+    3:46 type public.orders.d s."My type"
+    3:72 type public.orders.e pg_catalog.int4[] using ((ARRAY[<e>]))
+    4:20 not yet ALTER COLUMN … TYPE … COLLATE [orders]
+    4:51 type orders.d timestamptz(3)
+    4:80 type orders.e "char"
+    4:101 type orders.f pg_catalog.bpchar(3)
+    5:20 type orders.c geometry(point,4326)
+    5:56 type orders.d pg_catalog.float8
+    5:87 type orders.e pg_catalog.numeric(10,2)
+    "#);
 }
 
 #[test]
@@ -183,7 +213,20 @@ fn new_columns_carry_their_clauses() {
   ADD COLUMN c int CHECK (c > 0) DEFAULT (1 + 2) REFERENCES o(id), ADD d serial, ADD e int GENERATED ALWAYS AS IDENTITY,
   ADD f int CONSTRAINT nn NOT NULL CONSTRAINT d DEFAULT -1 /* DEFAULT */, ADD g timestamptz DEFAULT now() NULL, ADD h jsonb DEFAULT '{}'::jsonb UNIQUE;
 ALTER TABLE t ADD i timestamptz DEFAULT 'now', ADD j date DEFAULT 'today'::date, ADD k date DEFAULT '2020-01-01'::date, ADD l text[] DEFAULT '{}'::text[];"
-    ), @"");
+    ), @r#"
+    1:15 add t.a pg_catalog.int4 not null default (0) constant «0»
+    1:45 add t.b text not null default ('x, (y') constant «'x, (y'» if not exists ["COLLATE"]
+    2:3 add t.c pg_catalog.int4 default ((1 OPERATOR(§.+) 2)) raises «(1 + 2)» ["CHECK", "REFERENCES"]
+    2:68 add t.d serial ["SERIAL"]
+    2:82 add t.e pg_catalog.int4 ["GENERATED AS IDENTITY"]
+    3:3 add t.f pg_catalog.int4 not null default ((-1)) constant «-1» ["CONSTRAINT"]
+    3:75 add t.g timestamptz default (§."now"()) «now()»
+    3:113 add t.h jsonb default (CAST('{}' AS §."jsonb")) raises constant «'{}'::jsonb» ["UNIQUE"]
+    4:15 add t.i timestamptz default ('now') constant «'now'»
+    4:48 add t.j date default (CAST('today' AS §."date")) raises «'today'::date»
+    4:82 add t.k date default (CAST('2020-01-01' AS §."date")) raises constant «'2020-01-01'::date»
+    4:121 add t.l text[] default (CAST('{}' AS §."text"[])) raises constant «'{}'::text[]»
+    "#);
     insta::assert_snapshot!(sqlite(
         "ALTER TABLE t ADD a INTEGER NOT NULL DEFAULT -1;
 ALTER TABLE main.t ADD COLUMN [b c] VARCHAR(10, 2) DEFAULT (coalesce('x', NULL)) REFERENCES o(id) COLLATE NOCASE;
@@ -192,7 +235,15 @@ ALTER TABLE t ADD d long varchar DEFAULT TRUE CHECK (d) UNIQUE;
 ALTER TABLE t ADD e GENERATED ALWAYS AS (a + 1);
 ALTER TABLE t ADD f DEFAULT CURRENT_TIMESTAMP;
 ALTER TABLE t ADD g DEFAULT 'it''s';"
-    ), @"");
+    ), @r#"
+    1:15 add t.a INTEGER not null default ((-1)) constant «-1»
+    2:20 add main.t.b c VARCHAR(10,2) default (coalesce('x', NULL)) «(coalesce('x', NULL))» ["REFERENCES", "COLLATE"]
+    3:15 add t.c  not null default ('word') constant «word» ["ON CONFLICT"]
+    4:15 add t.d long varchar default (TRUE) constant «TRUE» ["CHECK", "UNIQUE"]
+    5:15 add t.e  ["GENERATED"]
+    6:15 add t.f  default (CURRENT_TIMESTAMP) «CURRENT_TIMESTAMP»
+    7:15 add t.g  default ('it''s') constant «'it''s'»
+    "#);
 }
 
 #[test]
@@ -209,14 +260,32 @@ CREATE TEMP TABLE d (id int);
 CREATE TABLE e AS SELECT 1;
 CREATE TABLE f PARTITION OF a DEFAULT;
 CREATE TABLE g () INHERITS (a);"
-    ), @"");
+    ), @r#"
+    1:1 create table a
+    2:1 create table s.b
+    3:1 create index i on a
+    4:1 create index (unnamed) on s.b
+    5:1 not yet CREATE INDEX CONCURRENTLY [a]
+    6:1 not yet CREATE TABLE with a foreign key to `a` [c]
+    7:1 not yet CREATE TABLE with a foreign key to `a` [c]
+    8:1 not yet CREATE TEMPORARY TABLE [d]
+    9:1 not yet CREATE TABLE AS
+    10:1 not yet CREATE TABLE … PARTITION OF [f]
+    11:1 not yet CREATE TABLE … INHERITS [g]
+    "#);
     insta::assert_snapshot!(sqlite(
         "CREATE TABLE a (id INTEGER PRIMARY KEY) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS main.b (a_id REFERENCES a);
 CREATE UNIQUE INDEX i ON a (id);
 CREATE TABLE c AS SELECT 1;
 CREATE TEMP TABLE d (id);"
-    ), @"");
+    ), @r#"
+    1:1 create table a
+    2:1 create table main.b
+    3:1 create index i on a
+    4:1 not yet CREATE TABLE AS [c]
+    5:1 not yet CREATE TEMPORARY TABLE [d]
+    "#);
 }
 
 #[test]
@@ -248,7 +317,42 @@ CREATE EXTENSION citext;
 ALTER TYPE mood ADD VALUE 'x';
 COPY t TO stdout;
 COPY t FROM stdin"
-    ), @"");
+    ), @r#"
+    1:1 not yet RENAME COLUMN [t]
+    2:1 not yet RENAME TO [t]
+    3:15 not yet DROP COLUMN … CASCADE [t]
+    3:38 not yet DROP COLUMN IF EXISTS [t]
+    3:63 not yet ALTER COLUMN … SET DEFAULT [t]
+    3:86 not yet ALTER COLUMN … DROP NOT NULL [t]
+    3:116 not yet ADD CONSTRAINT [t]
+    3:148 not yet DROP CONSTRAINT [t]
+    3:167 not yet OWNER TO [t]
+    3:180 not yet ENABLE TRIGGER ALL [t]
+    3:200 not yet VALIDATE CONSTRAINT [t]
+    4:1 not yet ALTER TABLE IF EXISTS [t]
+    5:1 not yet RENAME TO [v]
+    6:1 not yet DROP TABLE
+    7:1 not yet DROP INDEX CONCURRENTLY
+    8:1 not yet INSERT INTO [t]
+    9:1 not yet DELETE FROM [t]
+    10:1 not yet SELECT
+    11:1 not yet BEGIN (Segue manages transactions itself)
+    12:1 not yet COMMIT (Segue manages transactions itself)
+    13:1 not yet CREATE OR REPLACE FUNCTION
+    14:1 not yet CREATE FUNCTION
+    15:1 not yet CREATE RULE
+    16:1 not yet DO
+    17:1 not yet CREATE MATERIALIZED VIEW AS
+    18:1 not yet GRANT ALL ON
+    19:1 not yet TRUNCATE
+    20:1 not yet SET
+    21:1 not yet VACUUM
+    22:1 not yet COMMENT ON TABLE
+    23:1 not yet CREATE EXTENSION
+    24:1 not yet ALTER TYPE
+    25:1 not yet COPY
+    26:1 not yet COPY
+    "#);
     insta::assert_snapshot!(sqlite(
         "ALTER TABLE t RENAME a TO b;
 ALTER TABLE t RENAME TO u;
@@ -263,7 +367,21 @@ INSERT INTO t VALUES (';');
 CREATE VIEW v AS SELECT 1;
 CREATE VIRTUAL TABLE f USING fts5(a);
 VACUUM;"
-    ), @"");
+    ), @r#"
+    1:15 not yet RENAME COLUMN [t]
+    2:15 not yet RENAME TO [t]
+    3:15 not yet ADD CONSTRAINT [t]
+    4:15 not yet ALTER COLUMN … DROP NOT NULL [t]
+    5:1 not yet DROP TABLE [t]
+    6:1 not yet CREATE TRIGGER
+    7:1 not yet PRAGMA
+    8:1 not yet BEGIN (Segue manages transactions itself)
+    9:1 not yet END (Segue manages transactions itself)
+    10:1 not yet INSERT INTO [t]
+    11:1 not yet CREATE VIEW
+    12:1 not yet CREATE VIRTUAL TABLE
+    13:1 not yet VACUUM
+    "#);
 }
 
 #[test]
@@ -287,7 +405,28 @@ UPDATE u SET (a, b) = (SELECT 1, 2);
 UPDATE u SET a[1] = 2;
 WITH c AS (SELECT 1) UPDATE u SET a = x;
 UPDATE u SET x = (SELECT 1);"
-    ), @"");
+    ), @r#"
+    1:22 add public.u.a text
+    1:34 add public.u.b text
+    1:46 add public.u.C text
+    2:1 transform u: a = (<x>) null:x
+    3:1 transform u: a = (<x>) null:x, C = (<y>) null:y, b = ('x, y = z') constant
+    4:1 transform u: a = (<x>) null:x
+    5:1 not yet UPDATE … WHERE (a data step) [u]
+    6:1 not yet UPDATE of existing rows (a data step) [u]
+    7:1 not yet UPDATE of existing rows (a data step) [u]
+    8:1 not yet UPDATE of existing rows (a data step) [other]
+    9:1 not yet UPDATE … WHERE (a data step) [u]
+    10:1 not yet UPDATE … FROM (a data step) [u]
+    11:1 not yet UPDATE with an alias for the table [u]
+    12:1 not yet UPDATE ONLY [u]
+    13:1 not yet UPDATE … RETURNING [u]
+    14:1 not yet UPDATE of existing rows (a data step) [u]
+    15:1 not yet UPDATE of existing rows (a data step) [u]
+    16:1 not yet UPDATE of existing rows (a data step) [u]
+    17:1 not yet WITH … UPDATE (a data step) [u]
+    18:1 not yet UPDATE of existing rows (a data step) [u]
+    "#);
     insta::assert_snapshot!(sqlite(
         "ALTER TABLE u ADD A; ALTER TABLE u ADD b;
 UPDATE \"u\" SET a = x WHERE A ISNULL;
@@ -299,7 +438,19 @@ UPDATE OR IGNORE u SET a = 1;
 UPDATE u AS w SET a = 1;
 UPDATE u SET a = 1 FROM v;
 UPDATE u SET a = 1 RETURNING a;"
-    ), @"");
+    ), @r#"
+    1:15 add u.A 
+    1:36 add u.b 
+    2:1 transform u: a = (<x>) null:x
+    3:1 transform main.u: a = (<x>) null:x, b = (<y z>) null:y z
+    4:1 transform u: a = (1) constant
+    5:1 not yet UPDATE of existing rows (a data step) [u]
+    6:1 not yet UPDATE of existing rows (a data step) [u]
+    7:1 not yet UPDATE OR … [u]
+    8:1 not yet UPDATE with an alias for the table [u]
+    9:1 not yet UPDATE … FROM (a data step) [u]
+    10:1 not yet UPDATE … RETURNING [u]
+    "#);
 }
 
 #[test]
@@ -315,7 +466,17 @@ UPDATE u SET a = row_number() OVER ();
 UPDATE u SET a = ROW(1, 2);
   UPDATE u SET a = unnest(x);
 UPDATE u SET a = u.*;"
-    ), @"");
+    ), @r#"
+    m.sql:2:18 not yet: a subquery in an expression | Use columns of the same table, literals, operators, casts, CASE and ordinary functions.
+    m.sql:3:18 not yet: `count`, a function of many rows, in an expression | Use columns of the same table, literals, operators, casts, CASE and ordinary functions.
+    m.sql:4:18 not yet: `v.x`, which is no column of `u`, in an expression | Use columns of the same table, literals, operators, casts, CASE and ordinary functions.
+    m.sql:5:18 not yet: `string_agg`, a function of many rows, in an expression | Use columns of the same table, literals, operators, casts, CASE and ordinary functions.
+    m.sql:6:18 not yet: a parameter in an expression | Use columns of the same table, literals, operators, casts, CASE and ordinary functions.
+    m.sql:7:18 not yet: `row_number`, a function of many rows, in an expression | Use columns of the same table, literals, operators, casts, CASE and ordinary functions.
+    m.sql:8:18 not yet: a row in an expression | Use columns of the same table, literals, operators, casts, CASE and ordinary functions.
+    m.sql:9:20 not yet: `unnest`, a function of many rows, in an expression | Use columns of the same table, literals, operators, casts, CASE and ordinary functions.
+    m.sql:10:18 not yet: `*` in an expression | Use columns of the same table, literals, operators, casts, CASE and ordinary functions.
+    "#);
     insta::assert_snapshot!(sqlite(
         "ALTER TABLE u ADD a;
 UPDATE u SET a = (SELECT 1);
@@ -325,7 +486,15 @@ UPDATE u SET a = ?1;
 UPDATE u SET a = count(*);
 UPDATE u SET a = EXISTS (SELECT 1);
 UPDATE u SET a = x IN (SELECT 1);"
-    ), @"");
+    ), @r#"
+    m.sql:2:18 not yet: a subquery in an expression | Use columns of the same table, literals, operators, casts, CASE and ordinary functions.
+    m.sql:3:18 not yet: `v.x`, which is no column of `u`, in an expression | Use columns of the same table, literals, operators, casts, CASE and ordinary functions.
+    m.sql:4:18 not yet: `max`, a function of many rows, in an expression | Use columns of the same table, literals, operators, casts, CASE and ordinary functions.
+    m.sql:5:18 not yet: a parameter in an expression | Use columns of the same table, literals, operators, casts, CASE and ordinary functions.
+    m.sql:6:18 not yet: `count`, a function of many rows, in an expression | Use columns of the same table, literals, operators, casts, CASE and ordinary functions.
+    m.sql:7:18 not yet: a subquery in an expression | Use columns of the same table, literals, operators, casts, CASE and ordinary functions.
+    m.sql:8:18 not yet: a subquery in an expression | Use columns of the same table, literals, operators, casts, CASE and ordinary functions.
+    "#);
 }
 
 #[test]
@@ -338,11 +507,23 @@ fn directives_are_read_outside_of_statements() {
 -- segue: depends 20261120093000_full_name
 SELECT 1; -- segue: rows a(b) from c(d) on a.b = c.d
 -- a remark: nothing else"
-    ), @"");
+    ), @r#"
+    6:1 not yet SELECT
+    1:1 segue: users.full_name = (((<first_name> OPERATOR(§.||) ' -- ') OPERATOR(§.||) <Last>)) null:any(first_name Last)
+    2:1 segue: back s.we"ird: a = (§."lower"(<n>)) null:n, b = (§."split_part"(<n>, ',', 2)) null:n, c = (1) constant
+    3:1 segue: strategy expand-contract
+    4:1 segue: allow not-null-scan because it's a small table
+    5:1 segue: depends 20261120093000_full_name
+    6:11 segue: not yet rows …
+    "#);
     insta::assert_snapshot!(sqlite(
         "-- segue: Users.[full name] = first_name || ' ' || `b`
 SELECT 1; -- segue: back t.x = y, z = 'a,b'"
-    ), @"");
+    ), @r#"
+    2:1 not yet SELECT
+    1:1 segue: Users.full name = (((<first_name> || ' ') || <b>)) null:any(first_name b)
+    2:11 segue: back t: x = (<y>) null:y, z = ('a,b') constant
+    "#);
 }
 
 #[test]
@@ -368,7 +549,28 @@ fn a_directive_that_is_nearly_right_is_an_error() {
 -- segue: allow x
 -- segue: allow x reason=\"\"
 -- segue: depends a/b"
-    ), @"");
+    ), @r#"
+    m.sql:1:1 `-- seg: users.a = b` looks like a directive and is none | Write `-- segue: …`, or reword the comment.
+    m.sql:2:1 `-- segue full_name` looks like a directive and is none | Write `-- segue: …`, or reword the comment.
+    m.sql:3:9 there is no directive `bak` | Did you mean `back`?
+    m.sql:4:1 `-- Segue: strategy lazy` looks like a directive and is none | Write `-- segue: …`, or reword the comment.
+    m.sql:5:1 `/* segue: strategy lazy */` looks like a directive and is none | Write `-- segue: …`, or reword the comment.
+    m.sql:6:10 the directive must read `TABLE.COLUMN = EXPR` | Write `-- segue: TABLE.COLUMN = EXPR` on one line.
+    m.sql:7:10 the directive must read `TABLE.COLUMN = EXPR` | Write `-- segue: TABLE.COLUMN = EXPR` on one line.
+    m.sql:8:10 the directive must read `TABLE.COLUMN = EXPR` | Write `-- segue: TABLE.COLUMN = EXPR` on one line.
+    m.sql:9:10 the directive must read `TABLE.COLUMN = EXPR` | Write `-- segue: TABLE.COLUMN = EXPR` on one line.
+    m.sql:10:24 syntax error at end of input | Correct the SQL here; the database would refuse it too.
+    m.sql:11:21 this is not one expression | Correct the SQL here; the database would refuse it too.
+    m.sql:12:21 this is not one statement | Correct the SQL here; the database would refuse it too.
+    m.sql:13:21 this is not one expression | Correct the SQL here; the database would refuse it too.
+    m.sql:14:10 the directive must read `back TABLE.COLUMN = EXPR, …` | Write `-- segue: back TABLE.COLUMN = EXPR, …` on one line.
+    m.sql:15:10 the directive must read `back TABLE.COLUMN = EXPR, …` | Write `-- segue: back TABLE.COLUMN = EXPR, …` on one line.
+    m.sql:16:19 there is no strategy `expand-contarct` | Did you mean `expand-contract`?
+    m.sql:17:10 the directive must read `strategy NAME` | Write `-- segue: strategy NAME` on one line.
+    m.sql:18:10 the directive must read `allow RULE reason="…"` | Write `-- segue: allow RULE reason="…"` on one line.
+    m.sql:19:10 the directive must read `allow RULE reason="…"` | Write `-- segue: allow RULE reason="…"` on one line.
+    m.sql:20:10 the directive must read `depends ID` | Write `-- segue: depends ID` on one line.
+    "#);
     insta::assert_snapshot!(postgres(
         "-- segue: users.a = 'open
 -- seuge: users.a = b
@@ -376,43 +578,73 @@ fn a_directive_that_is_nearly_right_is_an_error() {
 ALTER TABLE t
   -- segue: strategy lazy
   ADD a int;"
-    ), @"");
-    insta::assert_snapshot!(sqlite("-- segue: t.a = b; SELECT 1\n-- segue: t.a = b c\n-- segue: t.a = 1 FROM x\n-- segue: t.a = \"\""), @"");
+    ), @r#"
+    m.sql:1:21 this string is never closed | Close the string.
+    m.sql:2:1 `-- seuge: users.a = b` looks like a directive and is none | Write `-- segue: …`, or reword the comment.
+    m.sql:3:10 there is no directive `teh` | Known are `TABLE.COLUMN = EXPR`, `back`, `rows`, `strategy`, `allow` and `depends`.
+    m.sql:5:3 a directive must stand outside a statement | Move it to a line before or after the statement.
+    "#);
+    insta::assert_snapshot!(sqlite("-- segue: t.a = b; SELECT 1\n-- segue: t.a = b c\n-- segue: t.a = 1 FROM x\n-- segue: t.a = \"\""), @r#"
+    m.sql:1:17 this is not one expression | Correct the SQL here; the database would refuse it too.
+    m.sql:2:17 this is not one expression | Correct the SQL here; the database would refuse it too.
+    m.sql:3:17 this is not one expression | Correct the SQL here; the database would refuse it too.
+    m.sql:4:17 not yet: an empty name in an expression | Use columns of the same table, literals, operators, casts, CASE and ordinary functions.
+    "#);
 }
 
 #[test]
 fn errors_say_where() {
-    insta::assert_snapshot!(postgres("SELECT 1;\n  ALTER TABLE 'é' ADD x int;\nCREATE TABEL x();\nALTER TABLE t ADD\n;\nSELECT (1;"), @"");
-    insta::assert_snapshot!(postgres("SELECT 1;\n/* /* */"), @"");
-    insta::assert_snapshot!(postgres("SELECT 'é', $x$ $y$"), @"");
-    insta::assert_snapshot!(postgres("SELECT 'é\n'; SELECT \"abc"), @"");
-    insta::assert_snapshot!(postgres("ALTER TABLE t ADD \"\" int"), @"");
-    insta::assert_snapshot!(sqlite("SELECT 1;\n  ALTER TABLE t ADD é 'x' )y;\nCREATE TABEL x();\nALTER TABLE t ADD;\nALTER TABLE \"\" ADD x"), @"");
-    insta::assert_snapshot!(sqlite("SELECT 1;\nSELECT 'abc"), @"");
-    insta::assert_snapshot!(sqlite("SELECT [abc"), @"");
-    insta::assert_snapshot!(sqlite("SELECT !x"), @"");
-    insta::assert_snapshot!(sqlite("CREATE TRIGGER r AFTER INSERT ON t BEGIN SELECT 1;"), @"");
+    insta::assert_snapshot!(postgres("SELECT 1;\n  ALTER TABLE 'é' ADD x int;\nCREATE TABEL x();\nALTER TABLE t ADD\n;\nSELECT (1;"), @r#"
+    m.sql:2:15 syntax error at or near "'é'" | Correct the SQL here; the database would refuse it too.
+    m.sql:3:8 syntax error at or near "TABEL" | Correct the SQL here; the database would refuse it too.
+    m.sql:4:18 syntax error at end of input | Correct the SQL here; the database would refuse it too.
+    m.sql:6:10 syntax error at end of input | Correct the SQL here; the database would refuse it too.
+    "#);
+    insta::assert_snapshot!(postgres("SELECT 1;\n/* /* */"), @r#"m.sql:2:1 this comment is never closed | Close the comment."#);
+    insta::assert_snapshot!(postgres("SELECT 'é', $x$ $y$"), @r#"m.sql:1:13 this dollar-quoted string is never closed | Close the dollar-quoted string."#);
+    insta::assert_snapshot!(postgres("SELECT 'é\n'; SELECT \"abc"), @r#"m.sql:2:11 this quoted name is never closed | Close the quoted name."#);
+    insta::assert_snapshot!(postgres("ALTER TABLE t ADD \"\" int"), @r#"m.sql:1:19 zero-length delimited identifier at or near """" | Correct the SQL here; the database would refuse it too."#);
+    insta::assert_snapshot!(sqlite("SELECT 1;\n  ALTER TABLE t ADD é 'x' )y;\nCREATE TABEL x();\nALTER TABLE t ADD;\nALTER TABLE \"\" ADD x"), @r#"
+    m.sql:2:27 syntax error at or near ")" | Correct the SQL here; the database would refuse it too.
+    m.sql:3:8 syntax error at or near "TABEL" | Correct the SQL here; the database would refuse it too.
+    m.sql:4:18 the statement ends too early | Correct the SQL here; the database would refuse it too.
+    m.sql:5:1 a name cannot be empty | Give the name at least one character.
+    "#);
+    insta::assert_snapshot!(sqlite("SELECT 1;\nSELECT 'abc"), @r#"m.sql:2:8 this string is never closed | Close the string."#);
+    insta::assert_snapshot!(sqlite("SELECT [abc"), @r#"m.sql:1:8 this quoted name is never closed | Close the quoted name."#);
+    insta::assert_snapshot!(sqlite("SELECT !x"), @r#"m.sql:1:8 unrecognized token | Correct the SQL here; the database would refuse it too."#);
+    insta::assert_snapshot!(sqlite("CREATE TRIGGER r AFTER INSERT ON t BEGIN SELECT 1;"), @r#"m.sql:1:51 the statement ends too early | Correct the SQL here; the database would refuse it too."#);
 }
 
 #[test]
 fn what_is_meant_for_psql_is_named_with_its_line() {
-    insta::assert_snapshot!(postgres("SELECT 1;\n\\i other.sql\nSELECT 2;"), @"");
-    insta::assert_snapshot!(postgres("SELECT E'\\\\', 'a\\';\n  \\copy t from 'x'"), @"");
-    insta::assert_snapshot!(postgres("COPY public.t (a, b) FROM stdin WITH (FORMAT csv);\n1\tit's\n\\.\n"), @"");
-    insta::assert_snapshot!(postgres("SELECT 1 \\gset"), @"");
+    insta::assert_snapshot!(postgres("SELECT 1;\n\\i other.sql\nSELECT 2;"), @r#"m.sql:2:1 `\i` is a command of psql, not SQL | Remove the line, or write what it does as SQL."#);
+    insta::assert_snapshot!(postgres("SELECT E'\\\\', 'a\\';\n  \\copy t from 'x'"), @r#"m.sql:2:3 `\copy` is a command of psql, not SQL | Remove the line, or write what it does as SQL."#);
+    insta::assert_snapshot!(postgres("COPY public.t (a, b) FROM stdin WITH (FORMAT csv);\n1\tit's\n\\.\n"), @r#"m.sql:2:1 data for `COPY … FROM stdin` cannot stand in a migration | Load data outside of migrations, or write it as INSERT."#);
+    insta::assert_snapshot!(postgres("SELECT 1 \\gset"), @r#"m.sql:1:10 `\gset` is a command of psql, not SQL | Remove the line, or write what it does as SQL."#);
 }
 
 #[test]
 fn names_are_read_as_their_engine_reads_them() {
     insta::assert_snapshot!(postgres(
         "ALTER TABLE \"we\"\"ird\" ADD \"$1 {x} \\ 🎉\" text; UPDATE \"we\"\"ird\" SET \"$1 {x} \\ 🎉\" = \"Ünï\" || ABC WHERE \"$1 {x} \\ 🎉\" IS NULL;"
-    ), @"");
+    ), @r#"
+    1:23 add we"ird.$1 {x} \ 🎉 text
+    1:46 transform we"ird: $1 {x} \ 🎉 = ((<Ünï> OPERATOR(§.||) <abc>)) null:any(Ünï abc)
+    "#);
     insta::assert_snapshot!(sqlite(
         "ALTER TABLE \"we\"\"ird\" ADD `$1 {x} \\ 🎉` text; UPDATE \"we\"\"ird\" SET [$1 {x} \\ 🎉] = \"Ünï\" || ABC;"
-    ), @"");
+    ), @r#"
+    1:23 add we"ird.$1 {x} \ 🎉 text
+    1:46 transform we"ird: $1 {x} \ 🎉 = ((<Ünï> || <ABC>)) null:any(Ünï ABC)
+    "#);
 }
 
 #[test]
 fn line_ends_of_another_system_change_no_place() {
-    insta::assert_snapshot!(postgres("\u{feff}SELECT 1;\r\nALTER TABLE t\r\n  DROP a;\r\n-- segue: strategy lazy\r\n"), @"");
+    insta::assert_snapshot!(postgres("\u{feff}SELECT 1;\r\nALTER TABLE t\r\n  DROP a;\r\n-- segue: strategy lazy\r\n"), @r#"
+    1:1 not yet SELECT
+    3:3 drop t.a
+    4:1 segue: strategy lazy
+    "#);
 }

@@ -2,6 +2,7 @@
 
 use segue_model::catalog::{Catalog, Table};
 use segue_model::ident::{Ident, TableRef};
+use segue_model::lock::LockMode;
 
 /// Returns a number in groups of three digits: `1,000,000`.
 pub(crate) fn grouped(n: u64) -> String {
@@ -22,6 +23,15 @@ pub(crate) fn rows(table: &Table) -> String {
         Some(1) => "1 row".to_owned(),
         Some(n) => format!("{} rows", grouped(n)),
         None => "an unknown number of rows".to_owned(),
+    }
+}
+
+/// Returns a lock as sentences call it: PostgreSQL's own name, or `write lock`.
+pub(crate) fn lock(mode: LockMode) -> &'static str {
+    match mode {
+        LockMode::Write => "write lock",
+        LockMode::None => "no lock",
+        other => other.name(),
     }
 }
 

@@ -5,12 +5,10 @@ use std::fmt::{self, Write};
 use segue_model::lock::{Blocks, LockTries, RelationLock};
 use segue_model::plan::Plan;
 use segue_model::sql::Sql;
-use segue_model::step::{
-    Action, Asks, Backfill, Condition, Gate, Phase, Snapshot, Step, Transaction, Undo, UndoStep, Verify,
-};
+use segue_model::step::{Action, Asks, Backfill, Condition, Gate, Phase, Snapshot, Step, Transaction, Undo, Verify};
 use segue_model::verdict::{Severity, Verdict};
 
-use crate::figures::grouped;
+use crate::figures::{grouped, lock};
 
 /// Returns the plan as text: what it does and costs on the first page, then every statement. No control character of a name or a statement gets through.
 pub fn text(plan: &Plan) -> String {
@@ -21,7 +19,7 @@ pub fn text(plan: &Plan) -> String {
         phase_text(&mut page, plan, phase);
     }
     footer(&mut page, plan);
-    statements_text(&mut page, plan);
+    page.line(0, "Every statement, as it will run: segue plan --format sql");
     page.0
 }
 
@@ -58,14 +56,6 @@ impl Page {
 
     fn gap(&mut self) {
         self.0.push('\n');
-    }
-
-    /// Writes SQL, its own line feeds kept.
-    fn statement(&mut self, indent: usize, label: &str, sql: &Sql) {
-        for (at, line) in sql.as_str().trim_end().split('\n').enumerate() {
-            let label = if at == 0 { label } else { "" };
-            self.raw(indent, format!("{label:<13} │ {}", safe(line)).trim_end());
-        }
     }
 
     fn comment(&mut self, text: &str) {
@@ -123,7 +113,7 @@ fn verdict_line(verdict: &Verdict) -> String {
     if !verdict.table.is_empty() {
         line += &format!(" on {}", verdict.table);
     }
-    line += &format!(": {}, {}", verdict.lock.name(), blocks(verdict.blocks));
+    line += &format!(": {}, {}", lock(verdict.lock), blocks(verdict.blocks));
     for (holds, words) in [
         (verdict.rewrites, ", writes every row again"),
         (verdict.scans, ", reads every row under the lock"),
@@ -198,40 +188,6 @@ fn step_text(page: &mut Page, step: &Step) {
     }
 }
 
-/// Every statement that may run, by step.
-fn statements_text(page: &mut Page, plan: &Plan) {
-    if plan.steps.is_empty() {
-        return;
-    }
-    page.gap();
-    page.line(0, "Every statement, as it will run");
-    for step in &plan.steps {
-        page.line(2, &format!("{}. {}: {}", step.id, step.phase, step.title));
-        step_statements(page, step);
-    }
-}
-
-fn step_statements(page: &mut Page, step: &Step) {
-    for shown in statements(&step.action) {
-        page.statement(5, shown.label, shown.sql);
-    }
-    for sql in &step.on_interrupted {
-        page.statement(5, "interrupted", sql);
-    }
-    for undo in step.undo.steps() {
-        undo_statements(page, undo);
-    }
-}
-
-fn undo_statements(page: &mut Page, undo: &UndoStep) {
-    for condition in &undo.conditions {
-        page.statement(5, "undo no row", &condition.sql);
-    }
-    for sql in &undo.sql {
-        page.statement(5, "undo", sql);
-    }
-}
-
 /// Returns what a step costs the application: locks, what they block, tries, scan, rewrite, transaction.
 fn costs(step: &Step) -> String {
     let mut parts = vec![locks(&step.locks), blocks(step.blocks).to_owned()];
@@ -250,7 +206,7 @@ fn locks(locks: &[RelationLock]) -> String {
     if locks.is_empty() {
         return "no lock".to_owned();
     }
-    let each = locks.iter().map(|lock| format!("{} on {}", lock.mode.name(), lock.relation));
+    let each = locks.iter().map(|held| format!("{} on {}", lock(held.mode), held.relation));
     each.collect::<Vec<_>>().join(", ")
 }
 

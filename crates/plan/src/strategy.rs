@@ -7,7 +7,7 @@ use segue_model::plan::Strategy;
 use segue_model::step::{Phase, Step, Undo};
 
 use crate::dialect::dialect;
-use crate::figures::{listed, rows};
+use crate::figures::{listed, lock, rows};
 use crate::operation::{Context, Fill, Operation, Pair, Retype};
 use crate::refusal::{Refusal, Refused};
 use crate::rule::{RULES, rule};
@@ -90,9 +90,9 @@ fn retype_reason(retype: &Retype<'_>, context: &Context<'_>) -> String {
     let cost = change.and_then(|change| dialect(context.catalog.engine).cost(change, context));
     let under = match cost {
         Some(cost) if cost.rewrites && cost.lock.blocks() == Blocks::Everything => {
-            format!(" again under {}, while nobody can read or write", cost.lock.name())
+            format!(" again under {}, while nobody can read or write", lock(cost.lock))
         }
-        Some(cost) if cost.rewrites => format!(" again under {}", cost.lock.name()),
+        Some(cost) if cost.rewrites => format!(" again under {}", lock(cost.lock)),
         Some(_) | None => " again".to_owned(),
     };
     format!(

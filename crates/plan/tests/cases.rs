@@ -461,7 +461,7 @@ fn sound(plan: &Plan) -> String {
     assert!(plan.steps.is_sorted_by_key(|step| step.phase));
     assert!(plan.steps.iter().all(|step| step.provisional == (step.phase >= Phase::Contract)));
     assert!(fingerprint::verify(plan));
-    assert_eq!(&plan_file::from_json(&plan_file::to_json(plan)).unwrap(), plan);
+    assert_eq!(&plan_file::from_json(&plan_file::to_json(plan)).expect("the plan that was written"), plan);
     let text = segue_plan::render::text(plan);
     for step in &plan.steps {
         assert!(text.contains(&step.title) && segue_plan::render::sql(plan).contains(&step.title), "{}", step.title);
@@ -495,7 +495,10 @@ fn whole_plans_on_sqlite_are_sound() {
     let table = "CREATE TABLE users (id INTEGER PRIMARY KEY, first_name text, last_name text, age integer)";
     catalog.tables[0].sql = Some(table.into());
     let plan = |script| sound(&planned(script, &catalog, &yes).unwrap());
-    assert_eq!(plan(Script::new("m").create_table("orders").add("users", column("c", "text"))), "additive: expand of 1");
+    assert_eq!(
+        plan(Script::new("m").create_table("orders").add("users", column("c", "text"))),
+        "additive: expand of 1"
+    );
     let full = "expand-contract: expand sync backfill verify";
     assert!(plan(fill()).starts_with(full));
     let rename = Script::new("m")
@@ -531,6 +534,7 @@ fn what_the_down_file_cannot_do_yet_is_said() {
 #[test]
 fn what_must_be_there_first_is_given_in_file_order() {
     let id = |id: &str| segue_model::ident::MigrationId::new(id).unwrap();
-    let migration = Script::new("m").directive(Directive::Depends(id("b"))).directive(Directive::Depends(id("a"))).done();
+    let migration =
+        Script::new("m").directive(Directive::Depends(id("b"))).directive(Directive::Depends(id("a"))).done();
     assert_eq!(segue_plan::depends(&migration), [&id("b"), &id("a")]);
 }

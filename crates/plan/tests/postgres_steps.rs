@@ -22,7 +22,7 @@ fn answer(key: &str, sql: &str) -> Answer {
         "character varying" => "varchar".to_owned(),
         other => other.to_owned(),
     };
-    match key.split_once(':').unwrap() {
+    match key.split_once(':').expect("each key has a kind") {
         ("name", _) => text(&["pg_catalog", "1i"]),
         ("type", spelled) => text(&["pg_catalog", &kind(spelled), "b"]),
         ("owner", _) => text(&["t"]),
@@ -79,7 +79,11 @@ fn step_shown(step: &Step) -> String {
 
 #[test]
 fn a_fill_is_proved_before_it_is_not_null() {
-    let catalog = catalog(table("public", "items", vec![column("id", "integer", "int4", true), column("title", "text", "text", true)]));
+    let catalog = catalog(table(
+        "public",
+        "items",
+        vec![column("id", "integer", "int4", true), column("title", "text", "text", true)],
+    ));
     let (at, new) = (place(), new_column("slug", "text", false));
     let forward = expr(&["#lower", "(", "@title", ")"], Nullness::Column(ident("title")), false);
     let operation = Operation::Fill(Fill { table: &catalog.tables[0], column: &new, forward, not_null: true, at: &at });
@@ -95,12 +99,16 @@ fn a_split_is_written_both_ways_hidden_and_dropped() {
     ];
     let catalog = catalog(table("public", "users", columns));
     let (table, at, new) = (&catalog.tables[0], place(), new_column("full_name", "text", false));
-    let back = |n| expr(&["#split_part", "(", "@full_name", ", ' ', ", n, ")"], Nullness::Column(ident("full_name")), false);
+    let back =
+        |n| expr(&["#split_part", "(", "@full_name", ", ' ', ", n, ")"], Nullness::Column(ident("full_name")), false);
     let forward = expr(&["#concat_ws", "(' ', ", "@first_name", ", ", "@last_name", ")"], Nullness::Never, false);
     let operation = Operation::Pair(Pair {
         table,
         new: vec![NewSide { column: &new, forward, not_null: true }],
-        old: vec![OldSide { column: &table.columns[1], back: back("1") }, OldSide { column: &table.columns[2], back: back("2") }],
+        old: vec![
+            OldSide { column: &table.columns[1], back: back("1") },
+            OldSide { column: &table.columns[2], back: back("2") },
+        ],
         at: &at,
     });
     insta::assert_snapshot!(shown(&planned(&operation, &catalog, 15).unwrap()));
@@ -109,7 +117,8 @@ fn a_split_is_written_both_ways_hidden_and_dropped() {
 #[test]
 fn hostile_names_stay_names_and_what_may_fail_is_tried() {
     let (old, new_name) = ("é".repeat(31), "$1 n'\\{z}");
-    let mut table = table("we\"ird", "t😀 {x}", vec![column("id", "integer", "int4", true), column(&old, "text", "text", false)]);
+    let mut table =
+        table("we\"ird", "t😀 {x}", vec![column("id", "integer", "int4", true), column(&old, "text", "text", false)]);
     table.triggers = vec![segue_model::catalog::Trigger {
         name: ident("Mine"),
         before_row: true,
@@ -140,7 +149,8 @@ fn wide(not_null: bool) -> segue_model::catalog::Catalog {
 fn retype_of(catalog: &segue_model::catalog::Catalog, to: &str, major: u32) -> Result<Planned, Refused> {
     let (migration, at, to) = (migration(), place(), TypeName::spelled(to));
     let (table, statement) = (&catalog.tables[0], &migration.statements[0]);
-    let operation = Operation::Retype(Retype { table, column: &table.columns[1], to: &to, using: None, statement, at: &at });
+    let operation =
+        Operation::Retype(Retype { table, column: &table.columns[1], to: &to, using: None, statement, at: &at });
     planned(&operation, catalog, major)
 }
 
@@ -154,7 +164,9 @@ fn on_18_the_not_null_keeps_its_name() {
     let planned = retype_of(&wide(true), "bigint", 18).unwrap();
     let swap = planned.steps.iter().find(|step| step.phase == Phase::Flip && step.tries.is_some()).unwrap();
     let Action::Sql(sql) = &swap.action else { panic!("the swap is SQL") };
-    assert!(sql.iter().any(|sql| sql.as_str() == r#"ALTER TABLE "public"."ev" ADD CONSTRAINT "my_not_null" NOT NULL "c""#));
+    assert!(
+        sql.iter().any(|sql| sql.as_str() == r#"ALTER TABLE "public"."ev" ADD CONSTRAINT "my_not_null" NOT NULL "c""#)
+    );
 }
 
 #[test]

@@ -22,7 +22,13 @@ use crate::project::{Project, Texts};
 use crate::report;
 
 /// Carries out the named migration, or all that are pending or under way, in file order.
-pub(super) fn run(config: &Config, which: &Which, to: Option<To>, reviewed: Option<&Path>, format: Format) -> Result<(), Failure> {
+pub(super) fn run(
+    config: &Config,
+    which: &Which,
+    to: Option<To>,
+    reviewed: Option<&Path>,
+    format: Format,
+) -> Result<(), Failure> {
     let project = Project::open(&config.migrations)?;
     let mut database = Database::open(config)?;
     database.check_writable()?;
@@ -50,7 +56,12 @@ pub(super) fn run(config: &Config, which: &Which, to: Option<To>, reviewed: Opti
 }
 
 /// Returns the ids to bring on, in file order.
-fn wanted(which: &Which, project: &Project, records: &[Record], reviewed: Option<&Plan>) -> Result<Vec<MigrationId>, Failure> {
+fn wanted(
+    which: &Which,
+    project: &Project,
+    records: &[Record],
+    reviewed: Option<&Plan>,
+) -> Result<Vec<MigrationId>, Failure> {
     let known: Vec<MigrationId> = records.iter().map(|record| record.id.clone()).collect();
     match (&which.migration, reviewed) {
         (Some(wanted), _) => Ok(vec![project.named(wanted, &known)?]),
@@ -150,8 +161,11 @@ fn check_free(plan: &Plan, records: &[Record]) -> Result<(), Failure> {
         let shared: Option<&TableName> = plan.tables.iter().find(|table| other.tables.contains(table));
         if let (Some(table), true) = (shared, record.id != plan.migration) {
             let next = operate::next(&record.id, record.state).unwrap_or_default();
-            return Err(Failure::gate(format!("`{}` waits for `{}`, which is changing {table}", plan.migration, record.id))
-                .hint(format!("Finish that one first: {next}")));
+            return Err(Failure::gate(format!(
+                "`{}` waits for `{}`, which is changing {table}",
+                plan.migration, record.id
+            ))
+            .hint(format!("Finish that one first: {next}")));
         }
     }
     Ok(())

@@ -75,7 +75,10 @@ fn as_text(figures: &Figures) -> String {
         figures.baseline_max_ms,
     );
     for phase in &figures.phases {
-        text.push_str(&format!("  {:<22} {:>6.1} s   longest stall {:>6.1} ms\n", phase.phase, phase.seconds, phase.max_ms));
+        text.push_str(&format!(
+            "  {:<22} {:>6.1} s   longest stall {:>6.1} ms\n",
+            phase.phase, phase.seconds, phase.max_ms
+        ));
     }
     text
 }

@@ -46,7 +46,8 @@ fn check_finished(id: &MigrationId, records: &[Record]) -> Result<(), Failure> {
     match records.iter().find(|record| record.id == *id) {
         Some(record) if record.state == State::Done => Ok(()),
         Some(record) if record.state == State::RolledBack => {
-            Err(Failure::gate(format!("`{id}` is not applied here")).hint("There is nothing to reverse; see: segue status"))
+            Err(Failure::gate(format!("`{id}` is not applied here"))
+                .hint("There is nothing to reverse; see: segue status"))
         }
         Some(_) => Err(Failure::gate(format!("`{id}` is not finished, so there is nothing to reverse"))
             .hint(format!("Take it back where it stands: segue rollback {id}"))),

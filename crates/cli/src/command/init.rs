@@ -30,7 +30,8 @@ pub(super) fn run(config: &Config, file: &Path) -> Result<(), Failure> {
     if file.exists() {
         report::line(&format!("{} is there already", file.display()));
     } else {
-        std::fs::write(file, TEMPLATE).map_err(|e| Failure::usage(format!("`{}` cannot be written: {e}", file.display())))?;
+        std::fs::write(file, TEMPLATE)
+            .map_err(|e| Failure::usage(format!("`{}` cannot be written: {e}", file.display())))?;
         report::line(&format!("wrote {}", file.display()));
     }
     let folder = &config.migrations;

@@ -26,7 +26,8 @@ const DOWN: &str = "\
 
 /// Writes an up and a down file, named by time and words.
 pub(super) fn run(config: &Config, name: &str) -> Result<(), Failure> {
-    let words: String = name.trim().chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' }).collect();
+    let words: String =
+        name.trim().chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' }).collect();
     if words.trim_matches('_').is_empty() {
         return Err(Failure::usage("a migration needs a name of letters and digits").hint("Type: segue new full_name"));
     }

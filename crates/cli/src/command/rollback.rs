@@ -22,6 +22,7 @@ pub(super) fn run(config: &Config, which: &Which, new_version_stopped: bool, for
     database.check_writable()?;
     let id = choice::in_state(which, &project, &database.records()?, &UNFINISHED)?;
     let said = Said { old_version_stopped: false, new_version_stopped };
-    let outcome = operate::run(database.connector.as_ref(), config, |run| run.rollback(&id, said).map_err(operate::failure))?;
+    let outcome =
+        operate::run(database.connector.as_ref(), config, |run| run.rollback(&id, said).map_err(operate::failure))?;
     operate::show(&outcome, format)
 }

@@ -41,7 +41,8 @@ pub(super) fn run(config: &Config, which: &Which, repair: bool, format: Format) 
     let mut database = Database::open(config)?;
     database.check_writable()?;
     let id = choice::in_state(which, &project, &database.records()?, &COMPARABLE)?;
-    let found = operate::run(database.connector.as_ref(), config, |run| run.verify(&id, repair).map_err(operate::failure))?;
+    let found =
+        operate::run(database.connector.as_ref(), config, |run| run.verify(&id, repair).map_err(operate::failure))?;
     show(&id, &found, format)?;
     if found.is_clean() {
         return Ok(());

@@ -51,7 +51,9 @@ impl Case {
     fn dump(&self) -> (Vec<String>, Vec<String>) {
         match &self.place {
             Place::Sqlite(path) => (dump::sqlite::catalog(path), dump::sqlite::rows(path, self.scenario.table, "id")),
-            Place::Postgres(url) => (dump::postgres::catalog(url, "public"), dump::postgres::rows(url, self.scenario.table, "id")),
+            Place::Postgres(url) => {
+                (dump::postgres::catalog(url, "public"), dump::postgres::rows(url, self.scenario.table, "id"))
+            }
         }
     }
 
@@ -64,12 +66,8 @@ impl Case {
 }
 
 /// The commands from nothing to the end.
-const WAY: [&[&str]; 4] = [
-    &["apply"],
-    &["flip"],
-    &["contract", "--old-version-stopped"],
-    &["cleanup", "--yes", "--i-checked-references"],
-];
+const WAY: [&[&str]; 4] =
+    [&["apply"], &["flip"], &["contract", "--old-version-stopped"], &["cleanup", "--yes", "--i-checked-references"]];
 
 const BACK: &[&str] = &["rollback", "--new-version-stopped"];
 
@@ -96,7 +94,8 @@ fn kill_after(mut child: Child, delay: Duration) -> bool {
 /// Kills each command at a random moment, goes on, and compares with an uninterrupted run; or goes back, and compares with
 /// the beginning.
 fn killed_anywhere(new: &dyn Fn() -> Case) {
-    let seed = std::env::var("SEGUE_TEST_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(|| fastrand::u64(..));
+    let seed =
+        std::env::var("SEGUE_TEST_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(|| fastrand::u64(..));
     println!("SEGUE_TEST_SEED={seed}");
     let mut random = fastrand::Rng::with_seed(seed);
     let (end, times) = straight(&new());
@@ -156,14 +155,8 @@ fn killed_anywhere_on_postgres_then_resumed_or_rolled_back() {
     }
 }
 
-/// A run is killed while its backfill waits for a row that a client has locked: the backend goes on waiting on the server.
-fn killed_with_a_statement_in_flight(server: &segue_testkit::postgres::PostgresServer) -> (Case, (Vec<String>, Vec<String>), Client) {
-    let case = Case::postgres(server);
-    let begin = case.dump();
-    let Place::Postgres(url) = &case.place else { unreachable!("this case is on PostgreSQL") };
-    let mut client = Client::connect(url);
-    client.batch(&format!("BEGIN; SELECT 1 FROM {} WHERE id = 77 FOR UPDATE", case.scenario.table));
-    let child = case.project.segue.spawn(&["apply"]);
+/// Returns when a session of Segue in this database waits for a lock.
+fn until_it_waits(url: &str) {
     let mut watcher = Client::connect(url);
     let waits = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'segue 1\\_full\\_name%' \
                  AND wait_event_type = 'Lock' AND datname = current_database()";
@@ -172,6 +165,19 @@ fn killed_with_a_statement_in_flight(server: &segue_testkit::postgres::PostgresS
         assert!(begun.elapsed() < Duration::from_secs(60), "the backfill never waited for the locked row");
         std::thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// A run is killed while its backfill waits for a row that a client has locked: the backend goes on waiting on the server.
+fn killed_with_a_statement_in_flight(
+    server: &segue_testkit::postgres::PostgresServer,
+) -> (Case, (Vec<String>, Vec<String>), Client) {
+    let case = Case::postgres(server);
+    let begin = case.dump();
+    let Place::Postgres(url) = &case.place else { unreachable!("this case is on PostgreSQL") };
+    let mut client = Client::connect(url);
+    client.batch(&format!("BEGIN; SELECT 1 FROM {} WHERE id = 77 FOR UPDATE", case.scenario.table));
+    let child = case.project.segue.spawn(&["apply"]);
+    until_it_waits(url);
     assert!(kill_after(child, Duration::ZERO), "the run was waiting");
     (case, begin, client)
 }
@@ -212,12 +218,7 @@ fn a_second_run_is_told_who_holds_the_lease() {
     let mut client = Client::connect(url);
     client.batch(&format!("BEGIN; SELECT 1 FROM {} WHERE id = 77 FOR UPDATE", case.scenario.table));
     let first = case.project.segue.spawn(&["apply"]);
-    let mut watcher = Client::connect(url);
-    let begun = Instant::now();
-    while watcher.try_rows("SELECT 1 FROM segue.checkpoint").is_ok_and(|rows| rows.is_empty()) || watcher.try_rows("SELECT 1 FROM segue.checkpoint").is_err() {
-        assert!(begun.elapsed() < Duration::from_secs(60), "the first run never began its backfill");
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    until_it_waits(url);
     let second = case.project.segue.run(&["apply"]);
     assert_eq!(second.code, 4, "{}", second.stderr);
     assert!(second.stderr.contains("another run holds this migration"), "{}", second.stderr);

@@ -200,6 +200,23 @@ impl Journal for PostgresJournal {
         Ok(lease.filter(|lease| lease.life != Life::Gone).map(|lease| (lease.holder, lease.beat_age_s)))
     }
 
+    fn forget(&self, session: &mut dyn Session, id: &MigrationId) -> Result<(), Fail> {
+        session.begin(Begin::Write { lock_wait: LOCK_WAIT })?;
+        let all = [
+            "DELETE FROM segue.event WHERE migration = $1",
+            "DELETE FROM segue.checkpoint WHERE migration = $1",
+            "DELETE FROM segue.heartbeat WHERE migration = $1",
+            "DELETE FROM segue.lease WHERE migration = $1",
+            "DELETE FROM segue.migration WHERE id = $1",
+        ];
+        let gone = all.iter().try_for_each(|sql| session.execute(sql, &[id_value(id)], LIMIT).map(drop));
+        let gone = gone.and_then(|()| session.commit());
+        if gone.is_err() {
+            session.rollback();
+        }
+        gone
+    }
+
     fn end_leftovers(&self, session: &mut dyn Session, id: &MigrationId) -> Result<Vec<Leftover>, Fail> {
         let prefix = Value::from(application_prefix(id));
         let rows = session.query(include_str!("leftovers.sql"), &[prefix], LIMIT)?;

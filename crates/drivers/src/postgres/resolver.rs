@@ -613,5 +613,4 @@ fn passfile_line(line: &str, wanted: &[&str; 4]) -> Option<String> {
 }
 
 #[cfg(test)]
-#[path = "resolver_tests.rs"]
 mod tests;

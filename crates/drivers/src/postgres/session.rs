@@ -28,6 +28,9 @@ const COMMIT: Duration = Duration::from_secs(60);
 /// The longest wait for a lock outside a transaction. Nothing that blocks the application is run there.
 const LOCK_WAIT_OUTSIDE_MS: u64 = 5_000;
 
+/// What taking locks may cost beyond waiting for them.
+const LOCK_MARGIN: Duration = Duration::from_secs(1);
+
 /// `statement_timeout` is a signed 32-bit number of milliseconds.
 const TIMEOUT_MS_MAX: u64 = 2_147_483_647;
 
@@ -39,6 +42,10 @@ pub(super) struct PostgresSession {
     /// What the server's session has; `None`: not known.
     statement_timeout_ms: Option<u64>,
     lock_timeout_ms: Option<u64>,
+    /// The longest wait for one lock in the open transaction.
+    lock_wait: Duration,
+    /// The question for a shape is prepared; it stays so whatever becomes of the transaction.
+    shape_prepared: bool,
     /// Numbers the prepared statements, so that one that outlived an error does not stand in the way.
     statements: u64,
     /// The place in the WAL that standbys are asked for, until they have it or more is committed here.
@@ -61,6 +68,8 @@ impl PostgresSession {
             transaction: Transaction::None,
             statement_timeout_ms: None,
             lock_timeout_ms: None,
+            lock_wait: Duration::ZERO,
+            shape_prepared: false,
             statements: 0,
             standby_mark: None,
         }
@@ -85,23 +94,23 @@ impl PostgresSession {
         }
         let statement = millis(limit);
         if self.statement_timeout_ms != Some(statement) {
-            self.set("SET statement_timeout = {ms}", statement)?;
+            self.set("SET statement_timeout = {ms}", statement, limit)?;
             self.statement_timeout_ms = Some(statement);
         }
         if self.transaction == Transaction::None {
             // CREATE INDEX CONCURRENTLY waits for every older transaction, and must.
             let wait = if is_concurrent(sql) { 0 } else { LOCK_WAIT_OUTSIDE_MS };
             if self.lock_timeout_ms != Some(wait) {
-                self.set("SET lock_timeout = {ms}", wait)?;
+                self.set("SET lock_timeout = {ms}", wait, limit)?;
                 self.lock_timeout_ms = Some(wait);
             }
         }
         Ok(())
     }
 
-    fn set(&mut self, template: &'static str, ms: u64) -> Result<(), Fail> {
+    fn set(&mut self, template: &'static str, ms: u64, limit: Duration) -> Result<(), Fail> {
         let ms = i64::try_from(ms).unwrap_or(i64::MAX);
-        self.send(Sql::fill(&StandardQuoting, template, &[("ms", Hole::Int(ms))]).as_str(), SHORT)?;
+        self.send(Sql::fill(&StandardQuoting, template, &[("ms", Hole::Int(ms))]).as_str(), limit.min(SHORT))?;
         Ok(())
     }
 
@@ -148,10 +157,13 @@ impl Session for PostgresSession {
     }
 
     fn shape(&mut self, tables: &[TableName]) -> Result<String, Fail> {
-        let sql = shape::query(self.login.version, &self.login.search_path, tables);
-        let rows = self.run(&sql, &[], SHORT)?.rows;
-        // The first and the last row are answers of `set_config`.
-        Ok(rows.get(1).map(|row| server::text(row, 0)).unwrap_or_default())
+        let path = self.login.search_path.clone();
+        if !self.shape_prepared {
+            self.run(shape::preparation(self.login.version, &path).as_str(), &[], SHORT)?;
+            self.shape_prepared = true;
+        }
+        let rows = self.run(shape::question(&path, tables).as_str(), &[], SHORT)?.rows;
+        Ok(rows.first().map(|row| server::text(row, 0)).unwrap_or_default())
     }
 
     fn begin(&mut self, begin: Begin) -> Result<(), Fail> {
@@ -167,6 +179,10 @@ impl Session for PostgresSession {
             ),
         };
         self.wire.send(sql.as_str(), SHORT)?;
+        self.lock_wait = match begin {
+            Begin::Read => SHORT,
+            Begin::Write { lock_wait } => lock_wait,
+        };
         self.transaction = Transaction::Open;
         Ok(())
     }
@@ -220,7 +236,10 @@ impl Session for PostgresSession {
             })
             .collect();
         let sql = Sql::fill(&StandardQuoting, "{all}", &[("all", Hole::Join(&statements, "; "))]);
-        self.send(sql.as_str(), LONG).map(drop)
+        let each = u32::try_from(statements.len()).unwrap_or(u32::MAX);
+        let limit = self.lock_wait.saturating_mul(each) + LOCK_MARGIN;
+        self.budget(sql.as_str(), limit)?;
+        self.send(sql.as_str(), limit).map(drop)
     }
 
     fn execute(&mut self, sql: &str, params: &[Value], limit: Duration) -> Result<u64, Fail> {

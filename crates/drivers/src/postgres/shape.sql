@@ -1,5 +1,5 @@
-SELECT pg_catalog.set_config('search_path', 'pg_catalog', true);
-WITH wanted(nsp, rel) AS ({wanted}),
+PREPARE segue_shape (text[], text[]) AS
+WITH wanted(nsp, rel) AS (SELECT * FROM unnest($1, $2)),
 t AS MATERIALIZED (
   SELECT c.oid, format('%I.%I', w.nsp, w.rel) AS label, c.relkind, c.relpersistence, c.relowner, c.relacl, c.reloptions,
     c.reltablespace, c.relam, c.relrowsecurity, c.relforcerowsecurity, c.relreplident, c.relispartition, c.relpartbound,
@@ -22,7 +22,7 @@ line(label, text) AS (
   SELECT t.label, 'rls' || CASE WHEN t.relforcerowsecurity THEN ' forced' ELSE '' END
   FROM t WHERE t.relrowsecurity OR t.relforcerowsecurity
   UNION ALL
-  SELECT t.label, 'replica identity ' || t.relreplident FROM t
+  SELECT t.label, 'replica identity ' || t.relreplident::text FROM t
   UNION ALL
   SELECT t.label, 'option ' || o FROM t, unnest(t.reloptions) o
   UNION ALL
@@ -40,13 +40,13 @@ line(label, text) AS (
   UNION ALL
   SELECT t.label, format('column %I %s', a.attname, format_type(a.atttypid, a.atttypmod))
     || CASE WHEN a.attnotnull THEN ' not null' ELSE '' END
-    || CASE WHEN a.attgenerated <> '' THEN ' generated ' || a.attgenerated || ' ' ELSE '' END
+    || CASE WHEN a.attgenerated <> '' THEN ' generated ' || a.attgenerated::text || ' ' ELSE '' END
     || COALESCE(CASE WHEN a.attgenerated = '' THEN ' default ' ELSE '' END || pg_get_expr(d.adbin, d.adrelid), '')
-    || CASE a.attidentity WHEN '' THEN '' ELSE ' identity ' || a.attidentity END
+    || CASE a.attidentity WHEN '' THEN '' ELSE ' identity ' || a.attidentity::text END
     || CASE WHEN a.attcollation <> y.typcollation
         THEN (SELECT format(' collate %I.%I', n.nspname, o.collname) FROM pg_collation o
               JOIN pg_namespace n ON n.oid = o.collnamespace WHERE o.oid = a.attcollation) ELSE '' END
-    || CASE WHEN a.attstorage <> y.typstorage THEN ' storage ' || a.attstorage ELSE '' END
+    || CASE WHEN a.attstorage <> y.typstorage THEN ' storage ' || a.attstorage::text ELSE '' END
     || CASE WHEN {compression} <> '' THEN ' compression ' || {compression} ELSE '' END
     || CASE WHEN COALESCE(a.attstattarget, -1) <> -1 THEN ' statistics ' || a.attstattarget ELSE '' END
     || COALESCE(' options ' || array_to_string(a.attoptions, ','), '')
@@ -139,5 +139,4 @@ line(label, text) AS (
   SELECT t.label, format('statistics %s target %s', pg_get_statisticsobjdef(s.oid), COALESCE(s.stxstattarget, -1))
   FROM t JOIN pg_statistic_ext s ON s.stxrelid = t.oid)
 SELECT COALESCE(string_agg(text, E'\n' ORDER BY text COLLATE "C"), '')
-FROM (SELECT DISTINCT replace(replace(label || ': ' || line.text, E'\\', E'\\\\'), E'\n', E'\\n') AS text FROM line) lines;
-SELECT pg_catalog.set_config('search_path', {path}, true)
+FROM (SELECT DISTINCT replace(replace(label || ': ' || line.text, E'\\', E'\\\\'), E'\n', E'\\n') AS text FROM line) lines

@@ -236,6 +236,19 @@ impl Journal for SqliteJournal {
         Ok(Some((holder, age)))
     }
 
+    fn forget(&self, session: &mut dyn Session, id: &MigrationId) -> Result<(), Fail> {
+        let all = [
+            "DELETE FROM main.segue_event WHERE migration = $1",
+            "DELETE FROM main.segue_checkpoint WHERE migration = $1",
+            "DELETE FROM main.segue_heartbeat WHERE migration = $1",
+            "DELETE FROM main.segue_lease WHERE migration = $1",
+            "DELETE FROM main.segue_migration WHERE id = $1",
+        ];
+        in_transaction(session, |session| {
+            all.iter().try_for_each(|sql| session.execute(sql, &[Value::from(id.as_str())], LIMIT).map(drop))
+        })
+    }
+
     fn end_leftovers(&self, _session: &mut dyn Session, _id: &MigrationId) -> Result<Vec<Leftover>, Fail> {
         // A statement ends with the process that runs it.
         Ok(vec![])

@@ -23,7 +23,7 @@ const CHANGES: &[&str] = &[
     "ALTER TABLE {t} ADD COLUMN d int",
     "ALTER TABLE {t} DROP COLUMN b CASCADE",
     "ALTER TABLE {t} RENAME COLUMN b TO bb",
-    "ALTER TABLE {t} ALTER a TYPE bigint USING a::bigint",
+    "ALTER TABLE {t} ALTER parent TYPE int USING parent::int",
     "ALTER TABLE {t} ALTER c TYPE varchar(30)",
     "ALTER TABLE {t} ALTER a DROP NOT NULL",
     "ALTER TABLE {t} ALTER a SET DEFAULT 2",

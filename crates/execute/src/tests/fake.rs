@@ -582,6 +582,10 @@ impl Journal for FakeJournal {
         self.on_lease(session, |state| state.lease.clone().map(|(_, holder)| (holder, 2)))
     }
 
+    fn forget(&self, _: &mut dyn Session, _: &MigrationId) -> Result<(), Fail> {
+        Err(Fail::new(FailKind::Usage, "a run forgets nothing"))
+    }
+
     fn end_leftovers(&self, session: &mut dyn Session, _: &MigrationId) -> Result<Vec<Leftover>, Fail> {
         self.on_lease(session, |state| if state.leftovers.is_empty() { Vec::new() } else { state.leftovers.remove(0) })
     }

@@ -7,40 +7,135 @@ use segue_model::expr::Nullness;
 use crate::nullness::Meaning;
 
 /// Without arguments: never NULL and never an error.
-const PLAIN: &[&str] = &[
-    "clock_timestamp", "gen_random_uuid", "now", "random", "statement_timestamp", "transaction_timestamp",
-];
+const PLAIN: &[&str] =
+    &["clock_timestamp", "gen_random_uuid", "now", "random", "statement_timestamp", "transaction_timestamp"];
 
 /// NULL only when an argument is.
 const STRICT: &[&str] = &[
-    "abs", "ascii", "bit_length", "btrim", "ceil", "ceiling", "char_length", "character_length", "chr", "date_trunc",
-    "decode", "encode", "floor", "initcap", "left", "length", "like_escape", "lower", "lpad", "ltrim", "md5", "mod",
-    "octet_length", "overlay", "position", "power", "quote_ident", "quote_literal", "regexp_replace", "repeat", "replace",
-    "reverse", "right", "round", "rpad", "rtrim", "sign", "split_part", "sqrt", "starts_with", "strpos", "substr",
-    "timezone", "translate", "trunc", "upper",
+    "abs",
+    "ascii",
+    "bit_length",
+    "btrim",
+    "ceil",
+    "ceiling",
+    "char_length",
+    "character_length",
+    "chr",
+    "date_trunc",
+    "decode",
+    "encode",
+    "floor",
+    "initcap",
+    "left",
+    "length",
+    "like_escape",
+    "lower",
+    "lpad",
+    "ltrim",
+    "md5",
+    "mod",
+    "octet_length",
+    "overlay",
+    "position",
+    "power",
+    "quote_ident",
+    "quote_literal",
+    "regexp_replace",
+    "repeat",
+    "replace",
+    "reverse",
+    "right",
+    "round",
+    "rpad",
+    "rtrim",
+    "sign",
+    "split_part",
+    "sqrt",
+    "starts_with",
+    "strpos",
+    "substr",
+    "timezone",
+    "translate",
+    "trunc",
+    "upper",
 ];
 
 /// Never an error, for any input of the right types.
 const NEVER_RAISE: &[&str] = &[
-    "ascii", "bit_length", "btrim", "char_length", "character_length", "concat", "concat_ws", "initcap", "left", "length",
-    "lower", "ltrim", "md5", "octet_length", "position", "quote_ident", "quote_literal", "replace", "reverse", "right",
-    "rtrim", "starts_with", "strpos", "translate", "upper",
+    "ascii",
+    "bit_length",
+    "btrim",
+    "char_length",
+    "character_length",
+    "concat",
+    "concat_ws",
+    "initcap",
+    "left",
+    "length",
+    "lower",
+    "ltrim",
+    "md5",
+    "octet_length",
+    "position",
+    "quote_ident",
+    "quote_literal",
+    "replace",
+    "reverse",
+    "right",
+    "rtrim",
+    "starts_with",
+    "strpos",
+    "translate",
+    "upper",
 ];
 
 /// Functions of more than one row: they have no meaning in a transform of one row.
 const OF_MANY_ROWS: &[&str] = &[
-    "array_agg", "avg", "bit_and", "bit_or", "bit_xor", "bool_and", "bool_or", "count", "every", "generate_series",
-    "generate_subscripts", "json_agg", "json_array_elements", "json_array_elements_text", "json_each", "json_each_text",
-    "json_object_agg", "json_object_keys", "jsonb_agg", "jsonb_array_elements", "jsonb_array_elements_text", "jsonb_each",
-    "jsonb_each_text", "jsonb_object_agg", "jsonb_object_keys", "jsonb_path_query", "max", "min", "mode",
-    "percentile_cont", "percentile_disc", "regexp_matches", "regexp_split_to_table", "row_number", "string_agg",
-    "string_to_table", "sum", "unnest", "xmlagg",
+    "array_agg",
+    "avg",
+    "bit_and",
+    "bit_or",
+    "bit_xor",
+    "bool_and",
+    "bool_or",
+    "count",
+    "every",
+    "generate_series",
+    "generate_subscripts",
+    "json_agg",
+    "json_array_elements",
+    "json_array_elements_text",
+    "json_each",
+    "json_each_text",
+    "json_object_agg",
+    "json_object_keys",
+    "jsonb_agg",
+    "jsonb_array_elements",
+    "jsonb_array_elements_text",
+    "jsonb_each",
+    "jsonb_each_text",
+    "jsonb_object_agg",
+    "jsonb_object_keys",
+    "jsonb_path_query",
+    "max",
+    "min",
+    "mode",
+    "percentile_cont",
+    "percentile_disc",
+    "regexp_matches",
+    "regexp_split_to_table",
+    "row_number",
+    "string_agg",
+    "string_to_table",
+    "sum",
+    "unnest",
+    "xmlagg",
 ];
 
 /// NULL only when an operand is.
 const STRICT_OPERATORS: &[&str] = &[
-    "+", "-", "*", "/", "%", "^", "||", "=", "<>", "!=", "<", ">", "<=", ">=", "~~", "!~~", "~~*", "!~~*", "~", "!~", "~*",
-    "!~*", "&", "|", "#", "<<", ">>", "@", "^@",
+    "+", "-", "*", "/", "%", "^", "||", "=", "<>", "!=", "<", ">", "<=", ">=", "~~", "!~~", "~~*", "!~~*", "~", "!~",
+    "~*", "!~*", "&", "|", "#", "<<", ">>", "@", "^@",
 ];
 
 const NEVER_RAISE_OPERATORS: &[&str] = &["||", "=", "<>", "!=", "<", ">", "<=", ">=", "^@"];
@@ -99,7 +194,13 @@ fn is_pattern(node: &Node) -> bool {
         Some(NodeEnum::FuncCall(call)) => {
             let escapes = super::name::strings(&call.funcname)
                 .is_some_and(|name| matches!(name.last(), Some(&("like_escape" | "similar_to_escape"))));
-            escapes && call.args.iter().all(|argument| string(argument).is_some())
+            let literals: Option<Vec<&str>> = call.args.iter().map(string).collect();
+            escapes
+                && match literals.as_deref() {
+                    Some([pattern]) => !pattern.ends_with('\\'),
+                    Some([pattern, escape]) => escape.chars().count() == 1 && !pattern.ends_with(escape),
+                    _ => false,
+                }
         }
         _ => string(node).is_some_and(|text| !text.ends_with('\\')),
     }
@@ -110,8 +211,8 @@ fn is_number(node: &Node) -> bool {
     match &node.node {
         Some(NodeEnum::AConst(_)) => integer(node).is_some(),
         Some(NodeEnum::AExpr(operation)) => {
-            let of_numbers = super::name::strings(&operation.name)
-                .is_some_and(|name| matches!(name.as_slice(), ["+" | "-" | "*"]));
+            let of_numbers =
+                super::name::strings(&operation.name).is_some_and(|name| matches!(name.as_slice(), ["+" | "-" | "*"]));
             let right = operation.rexpr.as_ref().is_some_and(|node| is_number(node));
             of_numbers && right && operation.lexpr.as_ref().is_none_or(|node| is_number(node))
         }
@@ -147,8 +248,26 @@ pub(super) fn constant(node: &Node) -> Option<&AConst> {
 }
 
 /// Types that every PostgreSQL has and that users name without a schema.
-const BUILT_IN_TYPES: &[&str] =
-    &["text", "json", "jsonb", "date", "uuid", "bytea", "name", "inet", "cidr", "macaddr", "int2", "int4", "int8", "float4", "float8", "bool", "timestamptz", "timetz"];
+const BUILT_IN_TYPES: &[&str] = &[
+    "text",
+    "json",
+    "jsonb",
+    "date",
+    "uuid",
+    "bytea",
+    "name",
+    "inet",
+    "cidr",
+    "macaddr",
+    "int2",
+    "int4",
+    "int8",
+    "float4",
+    "float8",
+    "bool",
+    "timestamptz",
+    "timetz",
+];
 
 /// Returns whether this is one of PostgreSQL's own types, as far as its name shows.
 pub(super) fn is_built_in_type(names: &[&str]) -> bool {

@@ -30,11 +30,11 @@ impl<'t> Lexer<'t> {
             b'/' if second == b'*' => (Kind::Comment, self.block_comment()?),
             b'\'' => (Kind::Text, self.quoted(0, b'\'', false, "string")?),
             b'e' | b'E' if second == b'\'' => (Kind::Text, self.quoted(1, b'\'', true, "string")?),
-            b'b' | b'B' | b'x' | b'X' if second == b'\'' => {
-                (Kind::Text, self.quoted(1, b'\'', false, "string")?)
-            }
+            b'b' | b'B' | b'x' | b'X' if second == b'\'' => (Kind::Text, self.quoted(1, b'\'', false, "string")?),
             b'u' | b'U' if second == b'&' && third == b'\'' => (Kind::Text, self.quoted(2, b'\'', false, "string")?),
-            b'u' | b'U' if second == b'&' && third == b'"' => (Kind::Quoted, self.quoted(2, b'"', false, "quoted name")?),
+            b'u' | b'U' if second == b'&' && third == b'"' => {
+                (Kind::Quoted, self.quoted(2, b'"', false, "quoted name")?)
+            }
             b'"' => (Kind::Quoted, self.quoted(0, b'"', false, "quoted name")?),
             b'$' => self.dollar()?,
             b'0'..=b'9' => (Kind::Number, number(rest)),
@@ -116,11 +116,14 @@ impl Iterator for Lexer<'_> {
             return None;
         }
         let word = self.word();
-        Some(word.map(|(kind, length)| {
-            let start = self.at;
-            self.at += length;
-            Token { kind, start, end: self.at }
-        }).inspect_err(|_| self.at = self.text.len()))
+        Some(
+            word.map(|(kind, length)| {
+                let start = self.at;
+                self.at += length;
+                Token { kind, start, end: self.at }
+            })
+            .inspect_err(|_| self.at = self.text.len()),
+        )
     }
 }
 

@@ -109,8 +109,7 @@ fn modifier(node: &Node) -> Option<String> {
 
 fn bare(name: &str) -> String {
     let free = |kind| matches!(kind, KeywordKind::NoKeyword | KeywordKind::UnreservedKeyword);
-    let is_free = pg_query::scan_tokens(name)
-        .is_ok_and(|tokens| tokens.len() == 1 && free(tokens[0].keyword_kind()));
+    let is_free = pg_query::scan_tokens(name).is_ok_and(|tokens| tokens.len() == 1 && free(tokens[0].keyword_kind()));
     if is_plain(name) && is_free { name.to_owned() } else { quoted(name) }
 }
 

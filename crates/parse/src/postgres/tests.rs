@@ -64,25 +64,126 @@ fn without_numbers(tree: &str, before: &str) -> String {
 #[test]
 fn a_written_expression_is_the_same_tree() {
     for sql in [
-        "a + b * c", "(a + b) * c", "a || b = c", "NOT a = b", "-a ^ 2", "- a", "+a", "- - a", "a - -1", "a - - 1", "2 ^ -1",
-        "x::text || y", "-1::int", "(-1)::int", "a -> 'b' ->> 'c'", "a #>> '{x,y}'", "a @> b", "@ a", "a & b | c # d",
-        "a COLLATE \"C\" < b", "(a || b) COLLATE \"de_DE\"", "a AT TIME ZONE 'UTC'", "a AT TIME ZONE b || c",
-        "EXTRACT(year FROM a)", "EXTRACT('epoch' FROM a - b)", "SUBSTRING(a FROM 2 FOR 3)", "SUBSTRING(a FROM 2)",
-        "SUBSTRING(a FROM '^x')", "SUBSTRING(a SIMILAR 'x' ESCAPE '#')", "substring(a, 2)", "TRIM(a)",
-        "TRIM(LEADING 'x' FROM a)", "TRIM(BOTH FROM a)", "TRIM(TRAILING FROM a)", "POSITION('x' IN a)",
-        "OVERLAY(a PLACING b FROM 1)", "a LIKE 'x%'", "a NOT LIKE b || '%'", "a ILIKE 'x' ESCAPE '#'", "a NOT ILIKE 'x'",
-        "a SIMILAR TO 'x'", "a NOT SIMILAR TO 'x' ESCAPE '#'", "a ~ 'x'", "a !~* 'x'", "ARRAY[a, b]", "ARRAY[[1, 2], [3, 4]]",
-        "ARRAY[]::int[]", "a[1]", "a[1:2]", "(a || b)[1]", "a[:2]", "CASE WHEN a THEN b END", "CASE WHEN a > 1 THEN b ELSE c END",
-        "coalesce(a, b, '')", "greatest(a, 1)", "least(a, b)", "a IS NULL", "a || b IS NOT NULL", "a = b IS TRUE",
-        "a IS NOT FALSE", "a IS UNKNOWN", "a AND b OR c", "a AND (b OR c)", "NOT (a OR b)", "NOT a AND b", "a AND b AND c",
-        "(a AND b) AND c", "(a < b) = c", "a = ANY (b)", "a <> ALL (ARRAY[1, 2])", "a LIKE ANY (b)", "lower(upper(a))",
-        "concat(VARIADIC a)", "make_interval(days => a)", "pg_catalog.lower(a)", "'it''s'", "E'a\\nb'", "E'\\\\'",
-        "U&'\\0041'", "$$it's$$", "B'101'", "X'1F'", "1.5e10", "-1.5", "-2147483648", "9999999999", "0x1F", "1_000", "TRUE",
-        "NULL", "CAST(a AS varchar(10))", "a::numeric(10, 2)", "a::timestamp(3) with time zone", "a::interval day to second",
-        "interval '1 day'", "date '2020-01-01'", "a::char(3)", "a::\"char\"", "a::bit(3)", "a::int[][]", "a::float", "a::json",
-        "t.a || t.b", "\"A b\" || \"$1\"", "\"we\"\"ird\"", "a OPERATOR(pg_catalog.+) b", "a::text::int", "a + b - c - d",
-        "a - (b - c)", "a / b / c", "a ^ b ^ c", "a % b", "CURRENT_DATE", "CURRENT_TIMESTAMP(3)", "LOCALTIMESTAMP",
-        "normalize(a, NFC)", "a IS NORMALIZED", "a <= b", "a <> b", "a != b",
+        "a + b * c",
+        "(a + b) * c",
+        "a || b = c",
+        "NOT a = b",
+        "-a ^ 2",
+        "- a",
+        "+a",
+        "- - a",
+        "a - -1",
+        "a - - 1",
+        "2 ^ -1",
+        "x::text || y",
+        "-1::int",
+        "(-1)::int",
+        "a -> 'b' ->> 'c'",
+        "a #>> '{x,y}'",
+        "a @> b",
+        "@ a",
+        "a & b | c # d",
+        "a COLLATE \"C\" < b",
+        "(a || b) COLLATE \"de_DE\"",
+        "a AT TIME ZONE 'UTC'",
+        "a AT TIME ZONE b || c",
+        "EXTRACT(year FROM a)",
+        "EXTRACT('epoch' FROM a - b)",
+        "SUBSTRING(a FROM 2 FOR 3)",
+        "SUBSTRING(a FROM 2)",
+        "SUBSTRING(a FROM '^x')",
+        "SUBSTRING(a SIMILAR 'x' ESCAPE '#')",
+        "substring(a, 2)",
+        "TRIM(a)",
+        "TRIM(LEADING 'x' FROM a)",
+        "TRIM(BOTH FROM a)",
+        "TRIM(TRAILING FROM a)",
+        "POSITION('x' IN a)",
+        "OVERLAY(a PLACING b FROM 1)",
+        "a LIKE 'x%'",
+        "a NOT LIKE b || '%'",
+        "a ILIKE 'x' ESCAPE '#'",
+        "a NOT ILIKE 'x'",
+        "a SIMILAR TO 'x'",
+        "a NOT SIMILAR TO 'x' ESCAPE '#'",
+        "a ~ 'x'",
+        "a !~* 'x'",
+        "ARRAY[a, b]",
+        "ARRAY[[1, 2], [3, 4]]",
+        "ARRAY[]::int[]",
+        "a[1]",
+        "a[1:2]",
+        "(a || b)[1]",
+        "a[:2]",
+        "CASE WHEN a THEN b END",
+        "CASE WHEN a > 1 THEN b ELSE c END",
+        "coalesce(a, b, '')",
+        "greatest(a, 1)",
+        "least(a, b)",
+        "a IS NULL",
+        "a || b IS NOT NULL",
+        "a = b IS TRUE",
+        "a IS NOT FALSE",
+        "a IS UNKNOWN",
+        "a AND b OR c",
+        "a AND (b OR c)",
+        "NOT (a OR b)",
+        "NOT a AND b",
+        "a AND b AND c",
+        "(a AND b) AND c",
+        "(a < b) = c",
+        "a = ANY (b)",
+        "a <> ALL (ARRAY[1, 2])",
+        "a LIKE ANY (b)",
+        "lower(upper(a))",
+        "concat(VARIADIC a)",
+        "make_interval(days => a)",
+        "pg_catalog.lower(a)",
+        "'it''s'",
+        "E'a\\nb'",
+        "E'\\\\'",
+        "U&'\\0041'",
+        "$$it's$$",
+        "B'101'",
+        "X'1F'",
+        "1.5e10",
+        "-1.5",
+        "-2147483648",
+        "9999999999",
+        "0x1F",
+        "1_000",
+        "TRUE",
+        "NULL",
+        "CAST(a AS varchar(10))",
+        "a::numeric(10, 2)",
+        "a::timestamp(3) with time zone",
+        "a::interval day to second",
+        "interval '1 day'",
+        "date '2020-01-01'",
+        "a::char(3)",
+        "a::\"char\"",
+        "a::bit(3)",
+        "a::int[][]",
+        "a::float",
+        "a::json",
+        "t.a || t.b",
+        "\"A b\" || \"$1\"",
+        "\"we\"\"ird\"",
+        "a OPERATOR(pg_catalog.+) b",
+        "a::text::int",
+        "a + b - c - d",
+        "a - (b - c)",
+        "a / b / c",
+        "a ^ b ^ c",
+        "a % b",
+        "CURRENT_DATE",
+        "CURRENT_TIMESTAMP(3)",
+        "LOCALTIMESTAMP",
+        "normalize(a, NFC)",
+        "a IS NORMALIZED",
+        "a <= b",
+        "a <> b",
+        "a != b",
     ] {
         let expected = tree(&sql.replace("t.a || t.b", "a || b").replace(" IS NORMALIZED", " IS NFC NORMALIZED"));
         let expected = if sql == "a IS NORMALIZED" { tree("is_normalized(a)") } else { expected };
@@ -110,7 +211,8 @@ fn syntax_that_hides_an_operator_becomes_that_operator() {
 
 #[test]
 fn every_name_is_listed_once() {
-    let expr = read("lower(a) || lower(s.f(b)) || c::mood || (d COLLATE \"C\") || CURRENT_DATE || (e AT TIME ZONE 'x')");
+    let expr =
+        read("lower(a) || lower(s.f(b)) || c::mood || (d COLLATE \"C\") || CURRENT_DATE || (e AT TIME ZONE 'x')");
     let names: Vec<String> = expr
         .uses
         .iter()
@@ -124,10 +226,7 @@ fn every_name_is_listed_once() {
             format!("{kind}:{}{}", used.schema.as_ref().map_or(String::new(), |schema| format!("{schema}.")), used.name)
         })
         .collect();
-    assert_eq!(
-        names.join(" "),
-        "f:lower o:|| f:s.f t:mood c:C f:pg_catalog.now f:pg_catalog.timezone"
-    );
+    assert_eq!(names.join(" "), "f:lower o:|| f:s.f t:mood c:C f:pg_catalog.now f:pg_catalog.timezone");
 }
 
 #[track_caller]
@@ -139,9 +238,21 @@ fn nullness(sql: &str) -> Nullness {
 fn nullness_follows_the_columns() {
     let column = |name: &'static str| Nullness::Column(Ident::known(name));
     for sql in [
-        "1", "coalesce(a, '')", "concat(a, b)", "concat_ws(' ', a, b)", "a IS NULL", "a IS DISTINCT FROM b",
-        "CASE WHEN a THEN 1 ELSE 2 END", "lower('x') || 'y'", "ARRAY[a]", "'1'::int", "now()", "CURRENT_DATE",
-        "greatest(a, 1)", "split_part(coalesce(a, ''), ' ', 1)", "upper(concat(a)) = 'x'",
+        "1",
+        "coalesce(a, '')",
+        "concat(a, b)",
+        "concat_ws(' ', a, b)",
+        "a IS NULL",
+        "a IS DISTINCT FROM b",
+        "CASE WHEN a THEN 1 ELSE 2 END",
+        "lower('x') || 'y'",
+        "ARRAY[a]",
+        "'1'::int",
+        "now()",
+        "CURRENT_DATE",
+        "greatest(a, 1)",
+        "split_part(coalesce(a, ''), ' ', 1)",
+        "upper(concat(a)) = 'x'",
     ] {
         assert_eq!(nullness(sql), Nullness::Never, "{sql}");
     }
@@ -172,17 +283,50 @@ fn nullness_follows_the_columns() {
 #[test]
 fn only_what_is_known_never_to_raise_is_said_not_to() {
     for sql in [
-        "a || b", "concat_ws(' ', a, b)", "split_part(a, ' ', 2)", "substr(a, 1, 3)", "substring(a FROM 2)", "a = b",
-        "CASE WHEN a ~ '^x' THEN lower(a) ELSE trim(b) END", "a LIKE 'x%'", "a::text", "1::bigint", "coalesce(a, 'x'::text)",
-        "nullif(a, '')", "a IN ('x', 'y')", "a IS NULL OR NOT b", "left(a, -1)", "position(' ' IN a)", "'x'", "-1",
-        "regexp_replace(a, 'x', 'y')", "a ILIKE 'x' ESCAPE '#'",
+        "a || b",
+        "concat_ws(' ', a, b)",
+        "split_part(a, ' ', 2)",
+        "substr(a, 1, 3)",
+        "substring(a FROM 2)",
+        "a = b",
+        "CASE WHEN a ~ '^x' THEN lower(a) ELSE trim(b) END",
+        "a LIKE 'x%'",
+        "a::text",
+        "1::bigint",
+        "coalesce(a, 'x'::text)",
+        "nullif(a, '')",
+        "a IN ('x', 'y')",
+        "a IS NULL OR NOT b",
+        "left(a, -1)",
+        "position(' ' IN a)",
+        "'x'",
+        "-1",
+        "regexp_replace(a, 'x', 'y')",
+        "a ILIKE 'x' ESCAPE '#'",
     ] {
         assert!(!read(sql).can_raise, "{sql}");
     }
     for sql in [
-        "a + 1", "a / b", "a::int", "split_part(a, ' ', b)", "split_part(a, ' ', 0)", "substr(a, 1, b)", "substr(a, 1, -1)",
-        "my_function(a)", "a ~ b", "a LIKE b", "a LIKE 'x\\'", "a::varchar(3)", "'x'::int", "lower((a / b)::text)", "sqrt(a)",
-        "a -> 'x'", "EXTRACT(year FROM a)", "a = ANY (b)", "a::mood",
+        "a + 1",
+        "a / b",
+        "a::int",
+        "split_part(a, ' ', b)",
+        "split_part(a, ' ', 0)",
+        "substr(a, 1, b)",
+        "substr(a, 1, -1)",
+        "my_function(a)",
+        "a ~ b",
+        "a LIKE b",
+        "a LIKE 'x\\'",
+        "a LIKE 'x#' ESCAPE '#'",
+        "a::varchar(3)",
+        "'x'::int",
+        "lower((a / b)::text)",
+        "sqrt(a)",
+        "a -> 'x'",
+        "EXTRACT(year FROM a)",
+        "a = ANY (b)",
+        "a::mood",
     ] {
         assert!(read(sql).can_raise, "{sql}");
     }
@@ -207,16 +351,39 @@ fn words_are_cut_where_the_servers_scanner_cuts_them() {
         "UPDATE é SET ü = '🎉' WHERE a <> b AND c != d;",
         "n'x', b'1', x'F', e'\\\\', u&'x'",
     ] {
-        let ours: Vec<_> = lex::Lexer::new(sql).map(|token| token.map(|token| (token.start, token.end)).unwrap()).collect();
+        let ours: Vec<_> =
+            lex::Lexer::new(sql).map(|token| token.map(|token| (token.start, token.end)).unwrap()).collect();
         let tokens = pg_query::scan_tokens(sql).unwrap();
-        let theirs: Vec<_> =
-            tokens.iter().map(|token| (usize::try_from(token.start).unwrap(), usize::try_from(token.end).unwrap())).collect();
-        let text = |spans: &[(usize, usize)]| spans.iter().map(|(start, end)| sql[*start..*end].to_owned()).collect::<Vec<_>>();
+        let theirs: Vec<_> = tokens
+            .iter()
+            .map(|token| (usize::try_from(token.start).unwrap(), usize::try_from(token.end).unwrap()))
+            .collect();
+        let text = |spans: &[(usize, usize)]| {
+            spans.iter().map(|(start, end)| sql[*start..*end].to_owned()).collect::<Vec<_>>()
+        };
         assert_eq!(text(&ours), text(&theirs));
     }
-    let kinds: Vec<Kind> = lex::Lexer::new("a = 'b' ; ( \"c\" . 1 , ) /**/ \\").map(|token| token.unwrap().kind).collect();
+    let kinds: Vec<Kind> =
+        lex::Lexer::new("a = 'b' ; ( \"c\" . 1 , ) /**/ \\").map(|token| token.unwrap().kind).collect();
     use Kind::{Backslash, Close, Comma, Comment, Dot, Equals, Number, Open, Quoted, Semicolon, Text, Word};
-    let expected =
-        [Word, Equals, Text, Semicolon, Open, Quoted, Dot, Number, Comma, Close, Comment, Backslash];
+    let expected = [Word, Equals, Text, Semicolon, Open, Quoted, Dot, Number, Comma, Close, Comment, Backslash];
     assert_eq!(kinds, expected);
+}
+
+#[test]
+fn statements_are_split_where_the_parser_splits_them() {
+    let sql = "SELECT ';' ; /* ; */ CREATE RULE r AS ON INSERT TO t DO (DELETE FROM u; DELETE FROM v);\n\
+        CREATE FUNCTION f() RETURNS int LANGUAGE sql BEGIN ATOMIC SELECT CASE WHEN a THEN 1 END; SELECT 2; END; -- ;\n\
+        DO $x$ ; $$ ; $$ ; $x$; CREATE TABLE begin (\"atomic\" int); BEGIN; CREATE SCHEMA s CREATE TABLE t (); END";
+    let mut ours = Vec::new();
+    let mut from = Some(0);
+    while let Some(at) = from {
+        let piece = crate::split::piece(&super::Postgres, sql, at);
+        let (start, end) = crate::token::span(&piece.tokens);
+        ours.push(&sql[start..end]);
+        from = piece.next;
+    }
+    let theirs: Vec<&str> = pg_query::split_with_parser(sql).unwrap();
+    let bare = |text: &&str| text.trim().trim_start_matches("/* ; */").trim_start_matches("-- ;").trim().to_owned();
+    assert_eq!(ours, theirs.iter().map(bare).collect::<Vec<_>>());
 }

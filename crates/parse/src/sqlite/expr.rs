@@ -3,7 +3,8 @@
 use segue_model::expr::{Expr, NameKind, NameUse, Nullness, Part};
 use segue_model::ident::TableRef;
 use sqlite3_parser::ast::{
-    Expr as Node, Id, LikeOperator, Literal, OneSelect, Operator, ResultColumn, Select, SelectBody, Stmt, Type, UnaryOperator,
+    Expr as Node, Id, LikeOperator, Literal, OneSelect, Operator, ResultColumn, Select, SelectBody, Stmt, Type,
+    UnaryOperator,
 };
 
 use super::{function, lex, name, syntax};
@@ -32,7 +33,9 @@ pub(super) fn read(text: &str, table: &TableRef) -> Result<Expr, Fault> {
         Some(value) => Ok(of_node(value, &query, (SELECT.len(), query.len()), table)),
         None => Err(Fault::syntax((0, query.len()), "this is not one expression")),
     });
-    read.unwrap_or_else(|| Err(Fault::syntax((0, query.len()), "this cannot be read"))).and_then(|expr| expr).map_err(back)
+    read.unwrap_or_else(|| Err(Fault::syntax((0, query.len()), "this cannot be read")))
+        .and_then(|expr| expr)
+        .map_err(back)
 }
 
 /// Returns `x` of `SELECT x`, if there is nothing else.

@@ -56,9 +56,9 @@ impl Grammar for Sqlite {
 }
 
 fn creates_trigger(text: &str, tokens: &[Token]) -> bool {
-    let mut words = tokens.iter().skip_while(|token| {
-        token.is(text, "EXPLAIN") || token.is(text, "QUERY") || token.is(text, "PLAN")
-    });
+    let mut words = tokens
+        .iter()
+        .skip_while(|token| token.is(text, "EXPLAIN") || token.is(text, "QUERY") || token.is(text, "PLAN"));
     if !words.next().is_some_and(|token| token.is(text, "CREATE")) {
         return false;
     }

@@ -203,7 +203,7 @@ fn absent_column(condition: &Node<'_>, table: &QualifiedName<'_>) -> Result<Opti
     use sqlite3_parser::ast::{Literal, Operator};
     let operand = match condition {
         Node::IsNull(operand) => operand,
-        Node::Binary(operand, Operator::Is, right) if matches!(right, Node::Literal(Literal::Null)) => operand,
+        Node::Binary(operand, Operator::Is, Node::Literal(Literal::Null)) => operand,
         Node::Parenthesized(inner) if inner.len() == 1 => return absent_column(&inner[0], table),
         _ => return Ok(None),
     };

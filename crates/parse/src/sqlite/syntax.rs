@@ -13,11 +13,7 @@ use crate::token::Token;
 pub(super) type Read<T> = Option<Result<T, Fault>>;
 
 /// Reads the one statement of a text.
-pub(super) fn with<T>(
-    text: &str,
-    tokens: &[Token],
-    read: impl FnOnce(&Stmt<'_>) -> Result<T, Fault>,
-) -> Read<T> {
+pub(super) fn with<T>(text: &str, tokens: &[Token], read: impl FnOnce(&Stmt<'_>) -> Result<T, Fault>) -> Read<T> {
     // Nothing outlives the call but its result, so nothing half-made can be seen after a panic.
     catch_unwind(AssertUnwindSafe(|| {
         let bump = Bump::new();

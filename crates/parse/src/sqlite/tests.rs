@@ -18,7 +18,8 @@ fn read(sql: &str) -> Expr {
 }
 
 fn written(sql: &str) -> String {
-    let rendered = read(sql).render(&|column| format!("<{column}>"), &|_| unreachable!("SQLite has no schemas of names"));
+    let rendered =
+        read(sql).render(&|column| format!("<{column}>"), &|_| unreachable!("SQLite has no schemas of names"));
     let sql = rendered.as_str();
     sql[1..sql.len() - 1].to_owned()
 }

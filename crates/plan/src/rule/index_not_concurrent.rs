@@ -5,7 +5,7 @@ use segue_model::lock::Blocks;
 use segue_model::verdict::Severity;
 
 use super::{Remark, Rule, Subject};
-use crate::figures::rows;
+use crate::figures::{lock, rows};
 
 pub(super) const RULE: Rule = Rule {
     id: "index-not-concurrent",
@@ -23,7 +23,7 @@ fn check(subject: &Subject<'_>) -> Option<Remark> {
     let message = format!(
         "building an index on `{table}` ({}) holds {}: no write until it is done",
         rows(there),
-        cost.lock.name()
+        lock(cost.lock)
     );
     Remark::new(
         message,

@@ -4,7 +4,7 @@ use segue_model::change::Change;
 use segue_model::verdict::Severity;
 
 use super::{Remark, Rule, Subject};
-use crate::figures::rows;
+use crate::figures::{lock, rows};
 
 pub(super) const RULE: Rule = Rule {
     id: "not-null-scan",
@@ -24,7 +24,7 @@ fn check(subject: &Subject<'_>) -> Option<Remark> {
     let there = subject.table?;
     let cost = subject.cost.filter(|cost| cost.scans)?;
     let message =
-        format!("SET NOT NULL on `{column}` reads all of `{table}` ({}) under {}", rows(there), cost.lock.name());
+        format!("SET NOT NULL on `{column}` reads all of `{table}` ({}) under {}", rows(there), lock(cost.lock));
     Remark::new(
         message,
         "The plan proves it by a CHECK … NOT VALID that is validated without blocking, so that the scan is left out.",

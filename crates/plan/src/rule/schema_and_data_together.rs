@@ -6,7 +6,7 @@ use segue_model::verdict::Severity;
 
 use super::{Remark, Rule, Subject};
 use crate::dialect::dialect;
-use crate::figures::rows;
+use crate::figures::{self, rows};
 use crate::wanted::table_of;
 
 pub(super) const RULE: Rule = Rule {
@@ -33,7 +33,7 @@ fn check(subject: &Subject<'_>) -> Option<Remark> {
     let message = format!(
         "run in one transaction with the statements before it, this UPDATE of `{table}` ({}) keeps their {} until it commits",
         rows(there),
-        lock.name()
+        figures::lock(lock)
     );
     Remark::new(message, "The plan runs each statement in a short transaction of its own.")
 }

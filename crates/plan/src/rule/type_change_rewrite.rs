@@ -4,7 +4,7 @@ use segue_model::change::Change;
 use segue_model::verdict::Severity;
 
 use super::{Remark, Rule, Subject};
-use crate::figures::rows;
+use crate::figures::{lock, rows};
 
 pub(super) const RULE: Rule = Rule {
     id: "type-change-rewrite",
@@ -22,7 +22,7 @@ fn check(subject: &Subject<'_>) -> Option<Remark> {
     let message = format!(
         "changing `{column}` to {to} writes all of `{table}` ({}) again under {}, which blocks {}",
         rows(there),
-        cost.lock.name(),
+        lock(cost.lock),
         blocked(cost.lock.blocks())
     );
     Remark::new(message, "The plan fills a second column in windows and swaps the two in a moment.")

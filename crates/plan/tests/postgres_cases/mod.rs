@@ -11,7 +11,7 @@ use segue_model::server::*;
 use segue_model::sql::TypeName;
 
 pub(crate) fn ident(name: &str) -> Ident {
-    Ident::new(name).unwrap()
+    Ident::new(name).expect("a name")
 }
 
 pub(crate) fn place() -> Place {
@@ -19,9 +19,16 @@ pub(crate) fn place() -> Place {
 }
 
 pub(crate) fn migration() -> Migration {
-    let id = MigrationId::new("20261120_m").unwrap();
+    let id = MigrationId::new("20261120_m").expect("an id");
     let statement = Statement { text: "ALTER TABLE t …".into(), at: place(), span: (0, 1) };
-    Migration { id, checksum: "sha256:0".into(), statements: vec![statement], changes: vec![], directives: vec![], down: None }
+    Migration {
+        id,
+        checksum: "sha256:0".into(),
+        statements: vec![statement],
+        changes: vec![],
+        directives: vec![],
+        down: None,
+    }
 }
 
 pub(crate) fn server(major: u32) -> Server {
@@ -127,7 +134,13 @@ pub(crate) fn expr(pieces: &[&str], nullness: Nullness, can_raise: bool) -> Expr
     Expr { source, parts, nullness, uses, can_raise, constant: false }
 }
 
-pub(crate) fn index(name: &str, unique: bool, keys: &[(&str, bool)], include: &[&str], predicate: Option<&str>) -> Index {
+pub(crate) fn index(
+    name: &str,
+    unique: bool,
+    keys: &[(&str, bool)],
+    include: &[&str],
+    predicate: Option<&str>,
+) -> Index {
     let keys = keys
         .iter()
         .map(|(column, descending)| IndexKey {

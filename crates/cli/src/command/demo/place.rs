@@ -79,8 +79,10 @@ impl Scratch {
         if schema.journal_is_ours {
             drops.push(Sql::fixed("DROP SCHEMA IF EXISTS segue CASCADE"));
         } else {
-            let _ = id;
-            drops.extend(kept.iter().map(|table| fill("DROP TABLE IF EXISTS {table}", &[("table", Hole::Table(table))])));
+            connector.journal().forget(session.as_mut(), id)?;
+            drops.extend(
+                kept.iter().map(|table| fill("DROP TABLE IF EXISTS {table}", &[("table", Hole::Table(table))])),
+            );
         }
         for sql in drops {
             session.execute(sql.as_str(), &[], LIMIT)?;

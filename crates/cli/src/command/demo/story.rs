@@ -40,7 +40,8 @@ impl Story {
     /// Returns the story of this scratch database, its migration files written.
     pub(super) fn new(scratch: Scratch, config: &Config) -> Result<Self, Failure> {
         let scenario = scenario::split(scratch.place.engine());
-        let id = MigrationId::new(format!("demo_{}_full_name", std::process::id())).map_err(|e| Failure::bug(e.to_string()))?;
+        let id = MigrationId::new(format!("demo_{}_full_name", std::process::id()))
+            .map_err(|e| Failure::bug(e.to_string()))?;
         for (ending, text) in [("sql", scenario.up), ("down.sql", scenario.down)] {
             std::fs::write(scratch.folder.join(format!("{id}.{ending}")), text)
                 .map_err(|error| Failure::server(format!("no temporary folder: {error}")))?;
@@ -59,14 +60,17 @@ impl Story {
     /// Runs it and returns what the clients saw.
     pub(super) fn tell(&mut self, rows: u64) -> Result<Figures, Failure> {
         let rows = u32::try_from(rows).map_err(|_| Failure::usage("that is more rows than the demo makes"))?;
-        self.say(&format!("a table `{}` of {rows} rows, and the old version of an application on it", self.scenario.table));
+        self.say(&format!(
+            "a table `{}` of {rows} rows, and the old version of an application on it",
+            self.scenario.table
+        ));
         segue_traffic::seed(&self.scratch.place, &self.scenario, rows).map_err(fault)?;
         let load = Load { rows, seed: u64::from(std::process::id()), ..Load::default() };
         let traffic = Traffic::start(&self.scratch.place, &self.scenario, load).map_err(fault)?;
         traffic.mark("before");
         self.wait(BASELINE)?;
         self.there_and_back(&traffic)?;
-        self.to_the_end(&traffic)?;
+        self.finish(&traffic)?;
         traffic.mark("after");
         self.wait(TOGETHER)?;
         let report = traffic.stop().map_err(fault)?;
@@ -75,7 +79,7 @@ impl Story {
 
     /// Takes the migration to flip and back again.
     fn there_and_back(&mut self, traffic: &Running) -> Result<(), Failure> {
-        self.to_flip(traffic, "first ")?;
+        self.until_flip(traffic, "first ")?;
         self.say("stopping the new version, and rolling back");
         traffic.mark("rollback");
         traffic.stop_new_version();
@@ -86,8 +90,8 @@ impl Story {
     }
 
     /// Takes the migration to flip, and through contract and cleanup.
-    fn to_the_end(&mut self, traffic: &Running) -> Result<(), Failure> {
-        self.to_flip(traffic, "")?;
+    fn finish(&mut self, traffic: &Running) -> Result<(), Failure> {
+        self.until_flip(traffic, "")?;
         self.say("stopping the old version");
         traffic.mark("contract");
         traffic.stop_old_version();
@@ -100,7 +104,7 @@ impl Story {
         Ok(())
     }
 
-    fn to_flip(&mut self, traffic: &Running, which: &str) -> Result<(), Failure> {
+    fn until_flip(&mut self, traffic: &Running, which: &str) -> Result<(), Failure> {
         traffic.mark(format!("{which}apply"));
         self.apply()?;
         self.say("ready: the new version starts, on the same rows");

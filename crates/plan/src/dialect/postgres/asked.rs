@@ -27,7 +27,13 @@ pub(super) fn bare(expr: &Expr, lookup: &Lookup) -> Sql {
 }
 
 /// Returns the question of which type `expr` is.
-pub(super) fn result_probe(table: &TableName, column: &Ident, expr: &Expr, types: &Types<'_>, lookup: &Lookup) -> Probe {
+pub(super) fn result_probe(
+    table: &TableName,
+    column: &Ident,
+    expr: &Expr,
+    types: &Types<'_>,
+    lookup: &Lookup,
+) -> Probe {
     let row = row_of(expr, types, lookup, &|_| Sql::fixed("NULL"));
     let sql = sql(
         "SELECT n.nspname, t.typname, t.typtype FROM (SELECT pg_catalog.pg_typeof({expr})::pg_catalog.oid AS id \
@@ -77,12 +83,7 @@ pub(super) fn defaults_probe(
     let sql = sql(
         "SELECT {expr} IS NULL, ROW(CAST({expr} AS {type}))::pg_catalog.record OPERATOR(pg_catalog.*=) \
          ROW(CAST({own} AS {type}))::pg_catalog.record FROM (SELECT {row}) AS r",
-        &[
-            ("expr", Hole::Sql(&value)),
-            ("type", Hole::Type(&kind)),
-            ("own", Hole::Sql(&own)),
-            ("row", Hole::Sql(&row)),
-        ],
+        &[("expr", Hole::Sql(&value)), ("type", Hole::Type(&kind)), ("own", Hole::Sql(&own)), ("row", Hole::Sql(&row))],
     );
     Probe { key: key("defaults", &table.name, &column.name), sql }
 }
@@ -133,7 +134,9 @@ pub(super) fn sample_probe(table: &TableName, round: &Round<'_>, lookup: &Lookup
 /// Returns what rollback would lose, as far as the sample shows.
 pub(super) fn loses(table: &TableName, first: &Ident, context: &Context<'_>) -> Option<String> {
     let unknown = || {
-        Some(format!("values of {table} that new code writes and `back` cannot express (the sample could not be computed)"))
+        Some(format!(
+            "values of {table} that new code writes and `back` cannot express (the sample could not be computed)"
+        ))
     };
     let Some(Answer::Rows(rows)) = context.answers.get(&key("sample", table, first)) else { return unknown() };
     let count = |at: usize| rows.first().and_then(|row| row.get(at)).and_then(Value::as_i64);

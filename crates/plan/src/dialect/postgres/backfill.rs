@@ -5,8 +5,8 @@ use segue_model::sql::{Hole, Sql};
 use segue_model::step::{Action, Backfill, Cut, Phase, Step, Undo};
 
 use super::mirror::{Derived, Mirror, Of, regclass};
-use super::work::Work;
 use super::sql;
+use super::work::Work;
 
 /// Pages of the first window: about a megabyte.
 const PAGES_FIRST: u32 = 128;

@@ -2,7 +2,7 @@
 
 use segue_model::ident::Ident;
 use segue_model::sql::{Hole, Sql};
-use segue_model::step::{Action, Phase, Snapshot, Step, Undo};
+use segue_model::step::{Action, Phase, Snapshot, Step, Transaction, Undo, UndoStep};
 
 use super::mirror::{Mirror, Of};
 use super::work::Work;
@@ -35,19 +35,32 @@ fn keep(mirror: &Mirror<'_>, going: &[Going<'_>]) -> Step {
     let columns = kept_columns(mirror, going);
     let create = sql(
         "CREATE TABLE {keeps} AS SELECT {columns} FROM {table}",
-        &[("keeps", Hole::Table(&keeps)), ("columns", Hole::Join(&columns, ", ")), ("table", Hole::Table(mirror.table()))],
+        &[
+            ("keeps", Hole::Table(&keeps)),
+            ("columns", Hole::Join(&columns, ", ")),
+            ("table", Hole::Table(mirror.table())),
+        ],
     );
     let title = match mirror.table.primary_key() {
-        [] => format!("copy every column of {} (it has no primary key) to {keeps}, which stays until you drop it", mirror.table()),
-        _ => format!("copy the key and the old columns of {} to {keeps}, which stays until you drop it", mirror.table()),
+        [] => format!(
+            "copy every column of {} (it has no primary key) to {keeps}, which stays until you drop it",
+            mirror.table()
+        ),
+        _ => {
+            format!("copy the key and the old columns of {} to {keeps}, which stays until you drop it", mirror.table())
+        }
     };
+    // Until the drop the copy is worth nothing: a rollback takes it away, so that a later cleanup makes a fresh one.
+    let gone = sql("DROP TABLE IF EXISTS {keeps}", &[("keeps", Hole::Table(&keeps))]);
+    let undo =
+        UndoStep { sql: vec![gone], conditions: vec![], locks: vec![], transaction: Transaction::Own, tries: None };
     Work {
         phase: Phase::Cleanup,
         title,
         action: Action::Snapshot(Snapshot { keeps, create: vec![create], copy: None }),
         facts: &["tab.create_as"],
         table: mirror.table(),
-        undo: Undo::Nothing,
+        undo: Undo::Lossless(vec![undo]),
     }
     .step()
 }

@@ -69,9 +69,8 @@ fn added(column: &NewColumn) -> &'static str {
 }
 
 fn dropped(table: &Table, column: &Ident) -> &'static str {
-    let foreign = |c: &segue_model::catalog::Constraint| {
-        c.kind == ConstraintKind::ForeignKey && c.columns.contains(column)
-    };
+    let foreign =
+        |c: &segue_model::catalog::Constraint| c.kind == ConstraintKind::ForeignKey && c.columns.contains(column);
     if table.constraints.iter().any(foreign) {
         return "dropcol.fk";
     }
@@ -92,7 +91,8 @@ fn not_null(table: &TableRef, column: &Ident, context: &Context<'_>) -> &'static
 
 /// Returns the fact of a change of types by their own names; `None` for pairs that no fact tells.
 fn retyped(table: &Table, column: &Column, to: &TypeName) -> Option<&'static str> {
-    let indexed = table.indexes.iter().any(|index| index.keys.iter().any(|key| key.column.as_ref() == Some(&column.name)));
+    let indexed =
+        table.indexes.iter().any(|index| index.keys.iter().any(|key| key.column.as_ref() == Some(&column.name)));
     let (to_base, to_length) = base(to.as_str());
     let from_length = base(column.type_name.as_str()).1;
     match (column.base_type.as_str(), to_base.as_str()) {

@@ -37,6 +37,7 @@ pub(super) fn probes(fill: &Fill<'_>, context: &Context<'_>) -> Result<Vec<Probe
 pub(super) fn plan(fill: &Fill<'_>, context: &Context<'_>) -> Result<Planned, Refusal> {
     gates::table(fill.table, context)?;
     let mirror = mirror(fill, context)?;
+    gates::addable(fill.table, fill.column, &mirror.lookup)?;
     let major = context.server.version.major;
     let column = &fill.column.name;
     let check = mirror.names.check(column);
@@ -81,7 +82,7 @@ fn mirror<'a>(fill: &'a Fill<'a>, context: &Context<'a>) -> Result<Mirror<'a>, R
     let lookup = names(fill).resolve(context)?;
     let table = &fill.table.name;
     generated(fill)?;
-    let names = Names::new(&context.migration.id, table, &fill.column.name);
+    let names = Names::new(context, table, &fill.column.name);
     let kind = lookup.type_of(&fill.column.type_name).clone();
     let from = asked::result(table, &fill.column.name, &fill.forward, context)?;
     let form = Form::of(kind.fit(from.as_ref()), fill.forward.can_raise, || {
@@ -89,7 +90,8 @@ fn mirror<'a>(fill: &'a Fill<'a>, context: &Context<'a>) -> Result<Mirror<'a>, R
     });
     let new = Derived { column: fill.column.name.clone(), kind, expr: fill.forward.clone(), form };
     let renamed = std::collections::BTreeMap::new();
-    Ok(Mirror { table: fill.table, names, kind: Kind::Fill, new: vec![new], old: vec![], renamed, lookup })
+    let (kind, required) = (Kind::Fill, fill.not_null);
+    Ok(Mirror { table: fill.table, names, kind, new: vec![new], old: vec![], required, renamed, lookup })
 }
 
 /// A generated column is not known yet when a BEFORE trigger runs.
@@ -135,7 +137,11 @@ fn add(mirror: &Mirror<'_>, fill: &Fill<'_>) -> Step {
     let column = &fill.column.name;
     let added = sql(
         "ALTER TABLE {table} ADD COLUMN {column} {type}",
-        &[("table", Hole::Table(mirror.table())), ("column", Hole::Name(column)), ("type", Hole::Type(&fill.column.type_name))],
+        &[
+            ("table", Hole::Table(mirror.table())),
+            ("column", Hole::Name(column)),
+            ("type", Hole::Type(&fill.column.type_name)),
+        ],
     );
     Work {
         phase: Phase::Expand,
@@ -144,7 +150,11 @@ fn add(mirror: &Mirror<'_>, fill: &Fill<'_>) -> Step {
         facts: &["addcol.null"],
         table: mirror.table(),
         undo: Undo::Lossy {
-            steps: vec![undo_step(mirror.table(), &["dropcol.plain"], vec![native::drop_columns(mirror.table(), &[column])])],
+            steps: vec![undo_step(
+                mirror.table(),
+                &["dropcol.plain"],
+                vec![native::drop_columns(mirror.table(), &[column])],
+            )],
             loses: format!("the values that new code wrote to `{column}`"),
         },
     }
@@ -154,8 +164,13 @@ fn add(mirror: &Mirror<'_>, fill: &Fill<'_>) -> Step {
 fn contract(mirror: &Mirror<'_>, fill: &Fill<'_>, check: &Ident, proved_early: bool) -> Vec<Step> {
     let (table, column) = (mirror.table(), &fill.column.name);
     let asks = Some(Asks::OldVersionStopped);
-    let mut steps =
-        vec![gates::gate(Phase::Contract, "code that leaves the column out is gone", table, gates::conditions(mirror), asks)];
+    let mut steps = vec![gates::gate(
+        Phase::Contract,
+        "code that leaves the column out is gone",
+        table,
+        gates::conditions(mirror),
+        asks,
+    )];
     if fill.not_null && !proved_early {
         steps.push(prove::add(Phase::Contract, table, column, check));
         steps.push(prove::validate(Phase::Contract, table, column, check));
@@ -216,11 +231,8 @@ pub(super) fn unstable(lookup: &lookup::Lookup, types: &Types<'_>, expr: &segue_
         let name = &lookup.type_of(kind).name;
         ["time", "date", "interval", "float", "money", "bytea"].iter().any(|part| name.contains(part))
     });
-    let unstable: Vec<&str> = lookup
-        .unstable(expr)
-        .into_iter()
-        .filter(|name| shown_by_setting || !POLYMORPHIC.contains(name))
-        .collect();
+    let unstable: Vec<&str> =
+        lookup.unstable(expr).into_iter().filter(|name| shown_by_setting || !POLYMORPHIC.contains(name)).collect();
     (!unstable.is_empty()).then(|| {
         format!(
             "`{}` depends on settings of the session ({}): the application's TimeZone, DateStyle and the like must be the same \

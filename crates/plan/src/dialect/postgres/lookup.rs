@@ -113,7 +113,8 @@ fn kind_word(kind: NameKind) -> &'static str {
 }
 
 fn question(name: &NameUse, context: &Context<'_>) -> Sql {
-    let schemas: Vec<Sql> = schemas(name, context).iter().map(|s| sql("{s}", &[("s", Hole::Text(s.as_str()))])).collect();
+    let schemas: Vec<Sql> =
+        schemas(name, context).iter().map(|s| sql("{s}", &[("s", Hole::Text(s.as_str()))])).collect();
     let template = match name.kind {
         NameKind::Function => {
             "SELECT n.nspname, pg_catalog.max(CASE p.provolatile WHEN 'v' THEN '3v' WHEN 's' THEN '2s' ELSE '1i' END) \
@@ -142,7 +143,9 @@ fn question(name: &NameUse, context: &Context<'_>) -> Sql {
 fn schemas(name: &NameUse, context: &Context<'_>) -> Vec<Ident> {
     match &name.schema {
         Some(schema) => vec![schema.clone()],
-        None => std::iter::once(Ident::known("pg_catalog")).chain(context.catalog.search_path.iter().cloned()).collect(),
+        None => {
+            std::iter::once(Ident::known("pg_catalog")).chain(context.catalog.search_path.iter().cloned()).collect()
+        }
     }
 }
 
@@ -153,7 +156,7 @@ fn found(name: &NameUse, context: &Context<'_>) -> Result<Found, Refusal> {
         Some(Answer::Failed { message, .. }) => return Err(unanswered(&what, message)),
         Some(Answer::TimedOut) | None => return Err(unanswered(&what, "the server did not answer in time")),
     };
-    let found: Vec<Found> = rows.iter().filter_map(|row| read(row)).collect();
+    let found: Vec<Found> = rows.iter().filter_map(read).collect();
     let schemas: Vec<&str> = found.iter().map(|found| found.schema.as_str()).collect();
     match (found.len(), schemas.join("` and `")) {
         (0, _) => Err(Refusal::Impossible {

@@ -71,6 +71,8 @@ pub(super) struct Mirror<'a> {
     pub(super) new: Vec<Derived>,
     /// The old columns, where they follow from the new.
     pub(super) old: Vec<Derived>,
+    /// Some new column ends NOT NULL, so no row of new code leaves all of them NULL.
+    pub(super) required: bool,
     /// Names that old columns bear now, by the name that expressions use.
     pub(super) renamed: BTreeMap<Ident, Ident>,
     /// Where the names in expressions are found.
@@ -172,7 +174,8 @@ impl Mirror<'_> {
     fn helpers_of(&self, derived: &Derived) -> Vec<Sql> {
         let Form::Tried { convert, fails, args, unstable } = &derived.form else { return vec![] };
         let place = |name: &Ident| {
-            let at = args.iter().position(|(arg, _)| arg == name).expect("each column of the expression is an argument");
+            let at =
+                args.iter().position(|(arg, _)| arg == name).expect("each column of the expression is an argument");
             sql("${n}", &[("n", Hole::Int(i64::try_from(at + 1).unwrap_or(i64::MAX)))]).as_str().to_owned()
         };
         let expr = Sql::expr(&derived.expr.render(&place, &|name| self.lookup.schema(name)));
@@ -248,7 +251,10 @@ impl Mirror<'_> {
         match self.kind {
             Kind::TwoWay => sql(
                 "({forward} OR {back})",
-                &[("forward", Hole::Sql(&self.follows(of, &self.new))), ("back", Hole::Sql(&self.follows(of, &self.old)))],
+                &[
+                    ("forward", Hole::Sql(&self.follows(of, &self.new))),
+                    ("back", Hole::Sql(&self.follows(of, &self.old))),
+                ],
             ),
             Kind::Follow => sql("({forward})", &[("forward", Hole::Sql(&self.follows(of, &self.new)))]),
             Kind::Fill => sql("(NOT {fillable})", &[("fillable", Hole::Sql(&self.fillable(of)))]),
@@ -281,14 +287,11 @@ impl Mirror<'_> {
     /// Returns the condition that a row is absent though it must not be: new code's own NULL is not.
     pub(super) fn missed(&self, of: Of) -> Sql {
         match self.kind {
-            Kind::TwoWay => sql(
+            Kind::TwoWay if !self.required => sql(
                 "({fillable} AND NOT ({back}))",
-                &[
-                    ("fillable", Hole::Sql(&self.fillable(of))),
-                    ("back", Hole::Sql(&self.follows(of, &self.old))),
-                ],
+                &[("fillable", Hole::Sql(&self.fillable(of))), ("back", Hole::Sql(&self.follows(of, &self.old)))],
             ),
-            Kind::Follow | Kind::Fill => self.fillable(of),
+            Kind::TwoWay | Kind::Follow | Kind::Fill => self.fillable(of),
         }
     }
 

@@ -3,6 +3,7 @@
 use segue_model::catalog::Table;
 use segue_model::ident::{Ident, MigrationId, TableName, tag_of};
 
+use crate::operation::Context;
 use crate::refusal::Refusal;
 
 /// What PostgreSQL cuts a name to, silently.
@@ -22,12 +23,14 @@ pub(super) struct Names<'a> {
     migration: &'a MigrationId,
     table: &'a TableName,
     column: &'a Ident,
+    /// What is in use, `schema.name`.
+    taken: &'a [String],
 }
 
 impl<'a> Names<'a> {
     /// Returns the names for an operation whose first new column is `column`: two operations of a file never share it.
-    pub(super) fn new(migration: &'a MigrationId, table: &'a TableName, column: &'a Ident) -> Self {
-        Self { migration, table, column }
+    pub(super) fn new(context: &Context<'a>, table: &'a TableName, column: &'a Ident) -> Self {
+        Self { migration: &context.migration.id, table, column, taken: &context.catalog.taken }
     }
 
     /// Returns a trigger's name that sorts before the user's.
@@ -63,9 +66,14 @@ impl<'a> Names<'a> {
         Ident::of_ours("segue_", name.as_str(), &self.tag_for(name, what), BYTES_MAX)
     }
 
-    /// Returns the name of the copy of what cleanup drops.
+    /// Returns the name of the copy of what cleanup drops: one that no earlier cleanup of the same migration has left.
     pub(super) fn keeps(&self) -> TableName {
-        let name = Ident::of_ours("keep_", self.table.name.as_str(), &self.tag("keep"), BYTES_MAX);
+        let of_turn = |turn: usize| {
+            let tag = self.tag(&"keep".repeat(turn + 1));
+            Ident::of_ours("keep_", self.table.name.as_str(), &tag, BYTES_MAX)
+        };
+        let free = |name: &Ident| !self.taken.contains(&["segue.", name.as_str()].concat());
+        let name = (0..=self.taken.len()).map(of_turn).find(free).expect("there are more names than taken ones");
         TableName { schema: schema(), name }
     }
 

@@ -42,7 +42,8 @@ pub(super) fn plan(written: &AsWritten<'_>, context: &Context<'_>) -> Result<Pla
                     return Err(domain(column));
                 }
             }
-            let step = add_columns(written, &table.name, columns, &|name| table.columns.iter().any(|c| c.name == *name));
+            let step =
+                add_columns(written, &table.name, columns, &|name| table.columns.iter().any(|c| c.name == *name));
             Ok(Planned { steps: vec![step], notes: vec![select_star(&table.name)], ..Planned::default() })
         }
     }
@@ -61,15 +62,18 @@ fn names<'a>(written: &AsWritten<'a>) -> lookup::Names<'a> {
         AsWrittenKind::AddColumns { columns, .. } => {
             lookup::Names { exprs: vec![], types: columns.iter().map(|column| &column.type_name).collect() }
         }
-        AsWrittenKind::CreateTable { .. }
-        | AsWrittenKind::CreateIndex { .. }
-        | AsWrittenKind::AlterNewTable { .. } => lookup::Names::default(),
+        AsWrittenKind::CreateTable { .. } | AsWrittenKind::CreateIndex { .. } | AsWrittenKind::AlterNewTable { .. } => {
+            lookup::Names::default()
+        }
     }
 }
 
 fn domain(column: &NewColumn) -> Refusal {
     Refusal::NotYet {
-        what: format!("a new column `{}` of a domain: PostgreSQL checks or rewrites every row under its lock", column.name),
+        what: format!(
+            "a new column `{}` of a domain: PostgreSQL checks or rewrites every row under its lock",
+            column.name
+        ),
         instead: "Use the domain's base type.".to_owned(),
     }
 }

@@ -53,6 +53,9 @@ pub(super) fn plan(pair: &Pair<'_>, context: &Context<'_>) -> Result<Planned, Re
     }
     sides_apart(pair)?;
     let mirror = mirror(pair, context)?;
+    for side in &pair.new {
+        gates::addable(pair.table, side.column, &mirror.lookup)?;
+    }
     tellable(pair, context)?;
     old_not_null(pair, &mirror)?;
     let hidden = hidden_names(pair)?;
@@ -97,8 +100,13 @@ fn steps(
 
 fn names<'a>(pair: &'a Pair<'a>) -> lookup::Names<'a> {
     let defaults = pair.new.iter().filter_map(|side| side.column.default.as_ref());
-    let exprs: Vec<&Expr> =
-        pair.new.iter().map(|side| &side.forward).chain(pair.old.iter().map(|side| &side.back)).chain(defaults).collect();
+    let exprs: Vec<&Expr> = pair
+        .new
+        .iter()
+        .map(|side| &side.forward)
+        .chain(pair.old.iter().map(|side| &side.back))
+        .chain(defaults)
+        .collect();
     let read: Vec<&Ident> = exprs.iter().flat_map(|expr| expr.columns()).collect();
     let types = types(pair)
         .into_iter()
@@ -125,7 +133,7 @@ fn round<'a>(pair: &'a Pair<'a>) -> Round<'a> {
 
 fn mirror<'a>(pair: &'a Pair<'a>, context: &Context<'a>) -> Result<Mirror<'a>, Refusal> {
     let lookup = names(pair).resolve(context)?;
-    let names = Names::new(&context.migration.id, &pair.table.name, &pair.new[0].column.name);
+    let names = Names::new(context, &pair.table.name, &pair.new[0].column.name);
     let types = types(pair);
     let derive = |column: &Ident, kind: &TypeName, expr: &Expr| -> Result<Derived, Refusal> {
         let kind = lookup.type_of(kind).clone();
@@ -138,8 +146,8 @@ fn mirror<'a>(pair: &'a Pair<'a>, context: &Context<'a>) -> Result<Mirror<'a>, R
     let new = new.collect::<Result<Vec<_>, _>>()?;
     let old = pair.old.iter().map(|side| derive(&side.column.name, &side.column.type_name, &side.back));
     let old = old.collect::<Result<Vec<_>, _>>()?;
-    let renamed = BTreeMap::new();
-    Ok(Mirror { table: pair.table, names, kind: Kind::TwoWay, new, old, renamed, lookup })
+    let (renamed, required) = (BTreeMap::new(), !never_required(pair));
+    Ok(Mirror { table: pair.table, names, kind: Kind::TwoWay, new, old, required, renamed, lookup })
 }
 
 /// Each side follows from the other alone, so no value is read after it was written.
@@ -172,13 +180,23 @@ fn tellable(pair: &Pair<'_>, context: &Context<'_>) -> Result<(), Refusal> {
     for side in &pair.new {
         let known = asked::defaults(&pair.table.name, &side.column.name, context);
         if side.column.default.is_some() && !known.is_some_and(|(_, same)| same) {
-            return Err(ambiguous(pair, side, "its DEFAULT is not what the transform makes of the old columns' defaults", "\
-                Let both agree, or set the default in a later migration."));
+            return Err(ambiguous(
+                pair,
+                side,
+                "its DEFAULT is not what the transform makes of the old columns' defaults",
+                "\
+                Let both agree, or set the default in a later migration.",
+            ));
         }
         if never_required(pair) && !known.is_some_and(|(null, _)| null) {
-            return Err(ambiguous(pair, side, "new code may write NULL, and the transform of the old columns' defaults is not \
-                NULL: such a row cannot be told from one that leaves the column out", "\
-                Make the column NOT NULL, or let the transform give NULL for the old defaults (`nullif(…, '')`)."));
+            return Err(ambiguous(
+                pair,
+                side,
+                "new code may write NULL, and the transform of the old columns' defaults is not \
+                NULL: such a row cannot be told from one that leaves the column out",
+                "\
+                Make the column NOT NULL, or let the transform give NULL for the old defaults (`nullif(…, '')`).",
+            ));
         }
     }
     Ok(())
@@ -210,7 +228,10 @@ fn old_not_null(pair: &Pair<'_>, mirror: &Mirror<'_>) -> Result<(), Refusal> {
             continue;
         };
         return Err(Refusal::Impossible {
-            what: format!("writes of new code could fail on the NOT NULL of `{}.{}`", pair.table.name, side.column.name),
+            what: format!(
+                "writes of new code could fail on the NOT NULL of `{}.{}`",
+                pair.table.name, side.column.name
+            ),
             why,
             instead: format!(
                 "In an earlier migration `ALTER TABLE … ALTER COLUMN {} DROP NOT NULL` or widen it, or let `back` give a value \

@@ -43,7 +43,10 @@ pub(super) fn add_sql(table: &TableName, column: &Ident, check: &Ident) -> Sql {
 
 /// Returns the statement that validates it.
 pub(super) fn validate_sql(table: &TableName, check: &Ident) -> Sql {
-    sql("ALTER TABLE {table} VALIDATE CONSTRAINT {check}", &[("table", Hole::Table(table)), ("check", Hole::Name(check))])
+    sql(
+        "ALTER TABLE {table} VALIDATE CONSTRAINT {check}",
+        &[("table", Hole::Table(table)), ("check", Hole::Name(check))],
+    )
 }
 
 /// Returns the statement that drops it, and may be repeated.

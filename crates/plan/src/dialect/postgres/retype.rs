@@ -53,7 +53,7 @@ pub(super) fn plan(retype: &Retype<'_>, context: &Context<'_>) -> Result<Planned
     gates::bound(retype.table, retype.column)?;
 
     let (table, column) = (&retype.table.name, &retype.column.name);
-    let ours = Names::new(&context.migration.id, table, column);
+    let ours = Names::new(context, table, column);
     let (new, old) = (ours.beside(column, "new"), ours.beside(column, "old"));
     let twins = twin::twins(retype, &ours, &new)?;
     let read = || copy_of(column);
@@ -61,10 +61,20 @@ pub(super) fn plan(retype: &Retype<'_>, context: &Context<'_>) -> Result<Planned
     let side = |name: &Ident, kind, form| Derived { column: name.clone(), kind, expr: read(), form };
     let follow = |names, derived| -> Result<Mirror<'_>, Refusal> {
         let (renamed, lookup) = (BTreeMap::new(), self::names(retype).resolve(context)?);
-        Ok(Mirror { table: retype.table, names, kind: Kind::Follow, new: vec![derived], old: vec![], renamed, lookup })
+        let required = retype.column.not_null;
+        Ok(Mirror {
+            table: retype.table,
+            names,
+            kind: Kind::Follow,
+            new: vec![derived],
+            old: vec![],
+            required,
+            renamed,
+            lookup,
+        })
     };
-    let forward = follow(Names::new(&context.migration.id, table, &new), side(&new, to, Form::Exact))?;
-    let reverse = follow(Names::new(&context.migration.id, table, &old), side(&old, from, Form::Range(low, high)))?;
+    let forward = follow(Names::new(context, table, &new), side(&new, to, Form::Exact))?;
+    let reverse = follow(Names::new(context, table, &old), side(&old, from, Form::Range(low, high)))?;
     let swap = Swap {
         retype,
         forward: &forward,
@@ -151,7 +161,8 @@ fn two_names(retype: &Retype<'_>) -> Refusal {
 fn using(retype: &Retype<'_>, to: &str) -> Result<(), Refusal> {
     let Some(using) = retype.using else { return Ok(()) };
     let written: String = using.source.chars().filter(|c| !c.is_whitespace() && !"()\"".contains(*c)).collect();
-    let column: String = retype.column.name.as_str().chars().filter(|c| !c.is_whitespace() && !"()\"".contains(*c)).collect();
+    let column: String =
+        retype.column.name.as_str().chars().filter(|c| !c.is_whitespace() && !"()\"".contains(*c)).collect();
     let spelled = [retype.to.as_str(), to, "bigint", "int8", "integer", "int", "int4"];
     let plain = written == column
         || spelled.iter().any(|kind| {
@@ -187,10 +198,7 @@ fn not_null_probe(retype: &Retype<'_>) -> Probe {
             "SELECT c.conname FROM pg_catalog.pg_constraint AS c JOIN pg_catalog.pg_attribute AS a \
              ON a.attrelid = c.conrelid AND c.conkey = ARRAY[a.attnum] \
              WHERE c.conrelid = {table} AND c.contype = 'n' AND a.attname = {column}",
-            &[
-                ("table", Hole::Sql(&regclass(&retype.table.name))),
-                ("column", Hole::Text(retype.column.name.as_str())),
-            ],
+            &[("table", Hole::Sql(&regclass(&retype.table.name))), ("column", Hole::Text(retype.column.name.as_str()))],
         ),
     }
 }

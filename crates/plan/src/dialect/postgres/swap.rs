@@ -77,10 +77,8 @@ fn undo(swap: &Swap<'_>) -> Vec<UndoStep> {
     if !swap.retype.column.not_null {
         return vec![undo_step_if(table(swap), FACTS, back, vec![fits(swap)])];
     }
-    let prove = [
-        prove::drop_sql(table(swap), &swap.proof_back),
-        prove::add_sql(table(swap), swap.old, &swap.proof_back),
-    ];
+    let prove =
+        [prove::drop_sql(table(swap), &swap.proof_back), prove::add_sql(table(swap), swap.old, &swap.proof_back)];
     let validate = [prove::validate_sql(table(swap), &swap.proof_back)];
     vec![
         undo_step_if(

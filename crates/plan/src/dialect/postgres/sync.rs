@@ -6,8 +6,8 @@ use segue_model::sql::{Hole, Sql};
 use segue_model::step::{Action, Condition, Phase, Step, Undo, UndoStep};
 
 use super::mirror::{Derived, Kind, Mirror, Of};
-use super::work::{Work, undo_step};
 use super::sql;
+use super::work::{Work, undo_step};
 
 /// A trigger of ours.
 struct OurTrigger {
@@ -194,9 +194,20 @@ fn two_way_body(mirror: &Mirror<'_>) -> Sql {
             ("back", Hole::Join(&back, "\n      ")),
             ("new_changed", Hole::Sql(&changed(mirror, &new))),
             ("old_changed", Hole::Sql(&changed(mirror, &mirror.watched()))),
-            ("back_differs", Hole::Sql(&mirror.differs(Of::New, &mirror.old))),
+            ("left_out", Hole::Sql(&left_out(mirror))),
         ],
     )
+}
+
+/// A row that is not filled yet, and is touched: where new code may mean NULL, `back` tells whether it does. A required
+/// column is always filled, or its CHECK would fail a write that has nothing to do with it.
+fn left_out(mirror: &Mirror<'_>) -> Sql {
+    let absent = mirror.absent(Of::New);
+    if mirror.required {
+        return absent;
+    }
+    let differs = mirror.differs(Of::New, &mirror.old);
+    sql("{absent} AND {differs}", &[("absent", Hole::Sql(&absent)), ("differs", Hole::Sql(&differs))])
 }
 
 /// The values are read before any of them is written: no side reads itself.

@@ -87,11 +87,8 @@ fn odd(retype: &Retype<'_>, index: &Index) -> Option<String> {
 
 fn create(retype: &Retype<'_>, index: &Index, twin: &Ident, new: &Ident) -> Sql {
     let swapped = |column: &Ident| if *column == retype.column.name { new.clone() } else { column.clone() };
-    let keys: Vec<Sql> = index
-        .keys
-        .iter()
-        .filter_map(|key| Some(key_sql(key, &swapped(key.column.as_ref()?), &index.method)))
-        .collect();
+    let keys: Vec<Sql> =
+        index.keys.iter().filter_map(|key| Some(key_sql(key, &swapped(key.column.as_ref()?), &index.method))).collect();
     let include: Vec<Ident> = index.include.iter().map(swapped).collect();
     let include = match include.as_slice() {
         [] => Sql::fixed(""),

@@ -30,7 +30,13 @@ fn verify(mirror: &Mirror<'_>, phase: Phase, major: u32) -> Verify {
         let window = Hole::Sql(&window);
         sql(
             template,
-            &[("table", table), ("window", window), ("related", Hole::Sql(&related)), ("missed", Hole::Sql(&missed)), more],
+            &[
+                ("table", table),
+                ("window", window),
+                ("related", Hole::Sql(&related)),
+                ("missed", Hole::Sql(&missed)),
+                more,
+            ],
         )
     };
     let copied = |mirror: &Mirror<'_>| {
@@ -88,6 +94,8 @@ fn key(mirror: &Mirror<'_>) -> Sql {
     match columns.as_slice() {
         [] => Sql::fixed("'ctid ' || ctid::pg_catalog.text"),
         [one] => sql("{c}::pg_catalog.text", &[("c", Hole::Sql(&mirror.column(Of::Row, one)))]),
-        several => sql("{record}::pg_catalog.text", &[("record", Hole::Sql(&mirror.record(Of::Row, several.iter().copied())))]),
+        several => {
+            sql("{record}::pg_catalog.text", &[("record", Hole::Sql(&mirror.record(Of::Row, several.iter().copied())))])
+        }
     }
 }

@@ -8,10 +8,10 @@ use super::backfill::cut;
 use super::mirror::{Derived, Mirror};
 use super::names::{Names, hidden};
 use super::native::drop_column;
+use super::sql;
 use super::sync::{self, Trigger};
 use super::verify;
 use super::work::{Work, undo_step};
-use super::sql;
 
 /// Returns the mirror as it is once the old columns are hidden.
 pub(super) fn after_hiding<'a>(mirror: &Mirror<'a>) -> Mirror<'a> {
@@ -26,8 +26,15 @@ pub(super) fn pair(mirror: &Mirror<'_>, names: &Names) -> Vec<Step> {
     let table = mirror.name();
     let mut steps = vec![
         gate(table, Phase::Flip, "the sync is as it was planned", conditions.clone(), None),
-        gate(table, Phase::Contract, "nothing uses the old columns any more", conditions, Some(Asks::OldVersionStopped)),
+        gate(
+            table,
+            Phase::Contract,
+            "nothing uses the old columns any more",
+            conditions,
+            Some(Asks::OldVersionStopped),
+        ),
         hide(mirror),
+        verify::hidden(mirror, names),
         snapshot(mirror, names),
         drop_triggers(table, &triggers),
     ];
@@ -99,11 +106,7 @@ fn snapshot(mirror: &Mirror<'_>, names: &Names) -> Step {
     let to: Vec<Ident> = columns.into_iter().map(|(_, to)| to).collect();
     let create = sql(
         "CREATE TABLE IF NOT EXISTS {keeps} ({rowid} INTEGER PRIMARY KEY, {columns})",
-        &[
-            ("keeps", Hole::Table(&keeps)),
-            ("rowid", Hole::Name(&rowid)),
-            ("columns", Hole::Names(to.iter().collect())),
-        ],
+        &[("keeps", Hole::Table(&keeps)), ("rowid", Hole::Name(&rowid)), ("columns", Hole::Names(to.iter().collect()))],
     );
     let copy = sql(
         "INSERT OR REPLACE INTO {keeps} SELECT {rowid}, {columns} FROM {table} WHERE {window}",
@@ -163,9 +166,8 @@ fn set_not_null(mirror: &Mirror<'_>, phase: Phase) -> Vec<Step> {
 }
 
 fn set_not_null_of(table: &TableName, column: &Ident, phase: Phase) -> Step {
-    let alter = |template: &'static str| {
-        sql(template, &[("table", Hole::Table(table)), ("column", Hole::Name(column))])
-    };
+    let alter =
+        |template: &'static str| sql(template, &[("table", Hole::Table(table)), ("column", Hole::Name(column))]);
     let back: UndoStep =
         undo_step(table, &["notnull.drop"], vec![alter("ALTER TABLE {table} ALTER COLUMN {column} DROP NOT NULL")]);
     Work {

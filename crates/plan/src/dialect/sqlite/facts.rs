@@ -26,14 +26,7 @@ pub(super) struct Fact {
 
 impl Fact {
     const fn metadata(id: &'static str) -> Self {
-        Self {
-            id,
-            lock: LockMode::Write,
-            rewrites: false,
-            scans: false,
-            compatible: true,
-            reversible: "lossless",
-        }
+        Self { id, lock: LockMode::Write, rewrites: false, scans: false, compatible: true, reversible: "lossless" }
     }
 
     const fn scanning(self) -> Self {

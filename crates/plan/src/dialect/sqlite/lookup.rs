@@ -67,17 +67,9 @@ const FUNCTIONS: [(&str, u32); 54] = [
 /// Functions that came with a version, but only for this many arguments or in this form are told by the text.
 const FORMS: [(&str, u32); 4] = [("->", 38), ("unixepoch", 38), ("timediff", 43), ("distinct from", 39)];
 
-/// Functions whose value is another the next time.
-const VOLATILE: [&str; 8] = [
-    "random",
-    "randomblob",
-    "'now'",
-    "current_timestamp",
-    "current_date",
-    "current_time",
-    "date()",
-    "time()",
-];
+/// Words whose value is another the next time, and clocks that are asked without saying when.
+const VOLATILE: [&str; 5] = ["random", "randomblob", "current_timestamp", "current_date", "current_time"];
+const CLOCKS: [&str; 5] = ["'now'", "date()", "time()", "julianday()", "unixepoch()"];
 
 /// Refuses a transform that the oldest library which writes the file would not understand.
 ///
@@ -86,14 +78,18 @@ const VOLATILE: [&str; 8] = [
 pub(super) fn known(expr: &Expr, context: &Context<'_>) -> Result<(), Refusal> {
     let oldest = Version { major: 3, minor: 35, patch: 0 };
     let version = context.server.app_version.clone().unwrap_or(oldest);
-    let functions = expr.uses.iter().filter(|name| name.kind == NameKind::Function).map(|name| name.name.to_ascii_lowercase());
+    let functions =
+        expr.uses.iter().filter(|name| name.kind == NameKind::Function).map(|name| name.name.to_ascii_lowercase());
     for function in functions {
         let known = FUNCTIONS.iter().chain(&FORMS).find(|(name, _)| *name == function);
         let Some((_, since)) = known else { return Err(unknown(&function, expr)) };
         newer(&function, *since, &version, expr)?;
     }
     let source = expr.source.to_ascii_lowercase();
-    FORMS.iter().filter(|(form, _)| source.contains(form)).try_for_each(|(form, since)| newer(form, *since, &version, expr))
+    FORMS
+        .iter()
+        .filter(|(form, _)| source.contains(form))
+        .try_for_each(|(form, since)| newer(form, *since, &version, expr))
 }
 
 fn newer(function: &str, since: u32, version: &Version, expr: &Expr) -> Result<(), Refusal> {
@@ -129,8 +125,12 @@ fn unknown(function: &str, expr: &Expr) -> Refusal {
 /// # Errors
 /// A refusal that names the function.
 pub(super) fn stable(expr: &Expr) -> Result<(), Refusal> {
-    let source: String = expr.source.to_ascii_lowercase().split_whitespace().collect();
-    match VOLATILE.iter().find(|word| source.contains(*word)) {
+    let source = expr.source.to_ascii_lowercase();
+    let squeezed: String = source.split_whitespace().collect();
+    let is_column = |word: &str| expr.columns().iter().any(|column| column.as_str().eq_ignore_ascii_case(word));
+    let mut words = source.split(|c: char| !c.is_alphanumeric() && c != '_');
+    let word = words.find(|word| VOLATILE.contains(word) && !is_column(word));
+    match word.or_else(|| CLOCKS.into_iter().find(|clock| squeezed.contains(clock))) {
         None => Ok(()),
         Some(word) => Err(Refusal::Impossible {
             what: format!("the transform `{}`", expr.source),

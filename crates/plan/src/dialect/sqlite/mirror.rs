@@ -62,9 +62,7 @@ impl Mirror<'_> {
     /// The same affinity on both sides, or the value that is stored would not be the one that was read.
     pub(super) fn is_rename(new: &[Derived], old: &[Derived]) -> bool {
         let ([new], [old]) = (new, old) else { return false };
-        new.expr.is_bare_column()
-            && old.expr.is_bare_column()
-            && affinity(&new.declared) == affinity(&old.declared)
+        new.expr.is_bare_column() && old.expr.is_bare_column() && affinity(&new.declared) == affinity(&old.declared)
     }
 
     /// Returns a column with its owner.
@@ -199,10 +197,7 @@ impl Mirror<'_> {
 
     /// Returns the rows of window `$1`, `$2`. The highest rowid there is has no bound after it, so there the end counts in.
     pub(super) fn window(&self) -> Sql {
-        sql(
-            "{rowid} BETWEEN $1 AND $2 - ($2 < 9223372036854775807)",
-            &[("rowid", Hole::Name(&self.rowid))],
-        )
+        sql("{rowid} BETWEEN $1 AND $2 - ($2 < 9223372036854775807)", &[("rowid", Hole::Name(&self.rowid))])
     }
 }
 

@@ -14,6 +14,7 @@ const BYTES_MAX: usize = 63;
 pub(super) struct Names {
     table: String,
     tag: String,
+    keep: Ident,
 }
 
 impl Names {
@@ -23,15 +24,20 @@ impl Names {
     /// [`Refusal::Exists`] when one is in use.
     pub(super) fn new(table: &Table, column: &Ident, context: &Context<'_>) -> Result<Self, Refusal> {
         let own = table.name.name.as_str();
-        let names = Self {
-            table: own.to_owned(),
-            tag: tag_of(&[context.migration.id.as_str(), own, column.as_str()]),
-        };
+        let id = context.migration.id.as_str();
+        let all = &context.catalog.taken;
         let taken = |name: &Ident| {
             let full = format!("main.{}", name.as_str());
-            context.catalog.taken.iter().any(|other| other.eq_ignore_ascii_case(&full))
+            all.iter().any(|other| other.eq_ignore_ascii_case(&full))
         };
-        let objects = ["segue_io_", "segue_in_", "segue_un_", "segue_uo_", "segue_fill_", "segue_keep_"];
+        // An earlier cleanup of the same migration may have left its copy: it stays, and this one gets another name.
+        let copy = |turn: usize| {
+            let tag = tag_of(&[id, own, column.as_str(), &"keep".repeat(turn + 1)]);
+            Ident::of_ours("segue_keep_", own, &tag, BYTES_MAX)
+        };
+        let keep = (0..=all.len()).map(copy).find(|name| !taken(name)).expect("there are more names than taken ones");
+        let names = Self { table: own.to_owned(), tag: tag_of(&[id, own, column.as_str()]), keep };
+        let objects = ["segue_io_", "segue_in_", "segue_un_", "segue_uo_", "segue_fill_"];
         let clash = objects.into_iter().map(|prefix| names.of(prefix)).find(taken);
         let column = Some(names.marker()).filter(|m| table.columns.iter().any(|c| context.catalog.same(&c.name, m)));
         match clash.or(column) {
@@ -52,7 +58,7 @@ impl Names {
 
     /// Returns the name of the preserved copy.
     pub(super) fn keep(&self) -> TableName {
-        TableName { schema: Ident::known("main"), name: self.of("segue_keep_") }
+        TableName { schema: Ident::known("main"), name: self.keep.clone() }
     }
 }
 

@@ -41,7 +41,7 @@ pub(super) fn as_written(written: &AsWritten<'_>) -> Result<Planned, Refusal> {
             (TableName { schema: schema.clone(), name: table.clone() }, title, &["tab.create"], Undo::Nothing)
         }
         AsWrittenKind::AddColumns { table, columns } => {
-            columns.iter().try_for_each(|column| addable(table.name.name.as_str(), column))?;
+            columns.iter().try_for_each(|column| addable(&table.name.name, column))?;
             let undo = drop_added(&table.name, columns);
             (table.name.clone(), added(columns, &table.name), &["addcol.const_default"], undo)
         }
@@ -84,7 +84,8 @@ pub(super) fn drop_column(table: &TableName, column: &Ident) -> Sql {
     sql("ALTER TABLE {table} DROP COLUMN {column}", &[("table", Hole::Table(table)), ("column", Hole::Name(column))])
 }
 
-fn addable(table: &str, column: &NewColumn) -> Result<(), Refusal> {
+fn addable(table: &Ident, column: &NewColumn) -> Result<(), Refusal> {
+    obstacle::of_adding(table, &column.name)?;
     let what = format!("a new column `{table}.{}`", column.name);
     if let Some(clause) = column.others.first() {
         return Err(Refusal::NotYet {
@@ -96,7 +97,8 @@ fn addable(table: &str, column: &NewColumn) -> Result<(), Refusal> {
         return Err(Refusal::Impossible {
             what,
             why: "SQLite adds no NOT NULL column without a default".to_owned(),
-            instead: "Add it nullable, fill it by an UPDATE, then say ALTER TABLE … ALTER COLUMN … SET NOT NULL.".to_owned(),
+            instead: "Add it nullable, fill it by an UPDATE, then say ALTER TABLE … ALTER COLUMN … SET NOT NULL."
+                .to_owned(),
         });
     }
     if column.default.as_ref().is_some_and(|default| !default.constant) {
@@ -119,8 +121,7 @@ pub(super) fn fill(fill: &Fill<'_>, context: &Context<'_>) -> Result<Planned, Re
     set_not_null_known(fill.not_null, context)?;
     let names = Names::new(fill.table, &fill.column.name, context)?;
     let new = vec![derived(fill.column, &fill.forward, fill.not_null)];
-    let mirror =
-        Mirror { table: fill.table, rowid, new, old: vec![], marker: None, renamed: BTreeMap::new() };
+    let mirror = Mirror { table: fill.table, rowid, new, old: vec![], marker: None, renamed: BTreeMap::new() };
     let mut steps = vec![add(&mirror, fill.column, None)];
     steps.push(sync::fill(&mirror, &names));
     steps.push(backfill::step(&mirror));
@@ -183,8 +184,7 @@ fn mirror_of<'a>(pair: &Pair<'a>, rowid: Ident, context: &Context<'_>) -> Result
 
 fn pair_steps(pair: &Pair<'_>, mirror: &Mirror<'_>, names: &Names) -> Vec<Step> {
     let loses = mirror.marker.is_some().then(|| lost(mirror));
-    let mut steps: Vec<Step> =
-        pair.new.iter().map(|new| add(mirror, new.column, loses.clone().as_deref())).collect();
+    let mut steps: Vec<Step> = pair.new.iter().map(|new| add(mirror, new.column, loses.clone().as_deref())).collect();
     steps.extend(mirror.marker.as_ref().map(|marker| add_marker(mirror, marker)));
     steps.push(sync::pair(mirror, names));
     steps.push(backfill::step(mirror));
@@ -209,6 +209,7 @@ fn fillable(
     forward: &Expr,
     context: &Context<'_>,
 ) -> Result<(), Refusal> {
+    obstacle::of_adding(&table.name.name, &column.name)?;
     let what = format!("`{}.{}`", table.name.name, column.name);
     if let Some(clause) = column.others.first() {
         return Err(Refusal::NotYet {
@@ -244,9 +245,10 @@ fn strict_back(pair: &Pair<'_>, back: &Expr, to: &str) -> Result<(), Refusal> {
 fn strict(what: &str, expr: &Expr) -> Refusal {
     Refusal::NotYet {
         what: format!("the transform `{}` in a STRICT table ({what})", expr.source),
-        instead: "In a STRICT table only the same type under another name, or text made of text, is synced for now: a value \
+        instead:
+            "In a STRICT table only the same type under another name, or text made of text, is synced for now: a value \
                   that does not fit would fail your application's write."
-            .to_owned(),
+                .to_owned(),
     }
 }
 
@@ -279,11 +281,7 @@ fn add(mirror: &Mirror<'_>, column: &NewColumn, loses: Option<&str>) -> Step {
     };
     let statement = sql(
         "ALTER TABLE {table} ADD COLUMN {column} {type}",
-        &[
-            ("table", Hole::Table(table)),
-            ("column", Hole::Name(&column.name)),
-            ("type", Hole::Type(&column.type_name)),
-        ],
+        &[("table", Hole::Table(table)), ("column", Hole::Name(&column.name)), ("type", Hole::Type(&column.type_name))],
     );
     Work {
         phase: Phase::Expand,

@@ -87,6 +87,14 @@ pub(super) fn of_dropping(table: &Table, column: &Column) -> Result<(), Refusal>
             instead: format!("Drop or change {object} first."),
         });
     }
+    if is_rowid(&column.name) {
+        return Err(Refusal::Impossible {
+            what,
+            why: "SQLite refuses to rename a column that is called like the rowid, so it cannot be hidden first"
+                .to_owned(),
+            instead: "Leave the column where it is, and only add the new one.".to_owned(),
+        });
+    }
     if column.generated.is_some() {
         return Err(Refusal::NotYet {
             what: format!("{what}: it is generated"),
@@ -106,6 +114,25 @@ pub(super) fn of_dropping(table: &Table, column: &Column) -> Result<(), Refusal>
         });
     }
     Ok(())
+}
+
+/// Refuses a new column that SQLite would not add.
+///
+/// # Errors
+/// A refusal that names the column.
+pub(super) fn of_adding(table: &Ident, column: &Ident) -> Result<(), Refusal> {
+    if !is_rowid(column) {
+        return Ok(());
+    }
+    Err(Refusal::Impossible {
+        what: format!("a new column `{table}.{column}`"),
+        why: "SQLite calls the rowid so, and adds no column that would hide it".to_owned(),
+        instead: "Choose another name.".to_owned(),
+    })
+}
+
+fn is_rowid(column: &Ident) -> bool {
+    ["rowid", "_rowid_", "oid"].iter().any(|alias| column.as_str().eq_ignore_ascii_case(alias))
 }
 
 fn spelled(name: &Ident) -> String {

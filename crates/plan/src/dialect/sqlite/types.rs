@@ -46,13 +46,15 @@ pub(super) fn retype(retype: &Retype<'_>) -> Refusal {
     if affinity(from.as_str()) == Affinity::Integer && affinity(to.as_str()) == Affinity::Integer {
         return Refusal::Impossible {
             what,
-            why: "SQLite's integers are 64-bit whatever their declared type is called: there is nothing to change".to_owned(),
+            why: "SQLite's integers are 64-bit whatever their declared type is called: there is nothing to change"
+                .to_owned(),
             instead: "Leave the statement out.".to_owned(),
         };
     }
     Refusal::NotYet {
         what: format!("another type under the same name on SQLite ({what})"),
-        instead: "Add a column of the new type, fill it by an UPDATE and drop the old one: the names then differ.".to_owned(),
+        instead: "Add a column of the new type, fill it by an UPDATE and drop the old one: the names then differ."
+            .to_owned(),
     }
 }
 
@@ -70,7 +72,8 @@ pub(super) fn fits_strict(table: &Table, expr: &Expr, to: &str) -> bool {
         return true;
     }
     let inputs = expr.columns();
-    let declared = |name: &Ident| table.columns.iter().find(|column| column.name == *name).map(|c| c.type_name.as_str());
+    let declared =
+        |name: &Ident| table.columns.iter().find(|column| column.name == *name).map(|c| c.type_name.as_str());
     let all = |wanted: &str| {
         inputs.iter().all(|name| declared(name).is_some_and(|declared| declared.eq_ignore_ascii_case(wanted)))
     };

@@ -10,14 +10,25 @@ use super::names::Names;
 use super::work::Work;
 use super::{sql, sync};
 
+/// Returns the step that verifies a pair before cleanup, when the old columns have their hidden names.
+pub(super) fn hidden(mirror: &Mirror<'_>, names: &Names) -> Step {
+    let renamed = after_hiding(mirror);
+    let step = pair_by(&renamed, conditions(mirror, names));
+    Step { phase: Phase::Cleanup, ..step }
+}
+
 /// Returns the step that verifies a pair.
 pub(super) fn pair(mirror: &Mirror<'_>, names: &Names) -> Step {
+    pair_by(mirror, conditions(mirror, names))
+}
+
+fn pair_by(mirror: &Mirror<'_>, conditions: Vec<Condition>) -> Step {
     let related = mirror.related();
     let wrong = sql(
         "(NOT {related} OR {missing})",
         &[("related", Hole::Sql(&related)), ("missing", Hole::Sql(&mirror.missing()))],
     );
-    step(mirror, conditions(mirror, names), &related, &wrong, true)
+    step(mirror, conditions, &related, &wrong, true)
 }
 
 /// Returns the conditions that the triggers of a pair are there.

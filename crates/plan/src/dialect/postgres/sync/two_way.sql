@@ -9,7 +9,7 @@ BEGIN
     {back}
   ELSIF {old_changed} THEN
     {forward}
-  ELSIF {absent} AND {back_differs} THEN
+  ELSIF {left_out} THEN
     {forward}
   END IF;
   RETURN NEW;

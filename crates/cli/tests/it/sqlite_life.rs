@@ -35,6 +35,8 @@ impl Db {
         let path = dir.path().join("app.db");
         let app = Connection::open(&path).unwrap();
         app.execute_batch(sql).unwrap();
+        // Only a power failure would tell the difference.
+        app.execute_batch("PRAGMA synchronous = OFF").unwrap();
         let connector = SqliteConnector::open(&format!("sqlite:{}", path.display())).unwrap();
         let session = connector.connect("segue test").unwrap();
         Self { _dir: dir, app, session, table: table.to_owned() }
@@ -113,7 +115,8 @@ impl Db {
         let (mut from, end) = (extent[0].as_i64().unwrap(), extent[1].as_i64().unwrap());
         let mut all = vec![];
         while from < end {
-            let asked = self.session.query(cut.end.as_ref().unwrap().as_str(), &[from.into(), 3.into()], LIMIT).unwrap();
+            let asked =
+                self.session.query(cut.end.as_ref().unwrap().as_str(), &[from.into(), 3.into()], LIMIT).unwrap();
             let to = asked[0][0].as_i64().unwrap();
             assert!(to > from);
             all.push([Value::Int(from), Value::Int(to)]);
@@ -189,7 +192,7 @@ fn place() -> Place {
     Place { file: "m.sql".to_owned(), line: 2, column: 1 }
 }
 
-fn planned(db: &mut Db, operation: &dyn Fn(&Table, &Place) -> Planning) -> Result<Planned, Refused> {
+fn planned(db: &mut Db, operation: PlanOf<'_>) -> Result<Planned, Refused> {
     let catalog: Catalog = db.session.inspect().unwrap();
     let server = db.session.server().unwrap();
     let migration = Migration {
@@ -212,7 +215,9 @@ fn planned(db: &mut Db, operation: &dyn Fn(&Table, &Place) -> Planning) -> Resul
     for probe in probes {
         let answer = match db.session.query(probe.sql.as_str(), &[], LIMIT) {
             Ok(rows) => segue_model::probe::Answer::Rows(rows),
-            Err(fail) => segue_model::probe::Answer::Failed { code: fail.code.unwrap_or_default(), message: fail.message },
+            Err(fail) => {
+                segue_model::probe::Answer::Failed { code: fail.code.unwrap_or_default(), message: fail.message }
+            }
         };
         answers.insert(probe.key, answer);
     }
@@ -220,6 +225,9 @@ fn planned(db: &mut Db, operation: &dyn Fn(&Table, &Place) -> Planning) -> Resul
     assert!(sqlite.probes(&operation, &context)?.is_empty());
     sqlite.steps(&operation, &context)
 }
+
+/// Plans for a table as it was inspected.
+type PlanOf<'a> = &'a dyn Fn(&Table, &Place) -> Planning;
 
 /// What a test plans.
 struct Planning {
@@ -294,8 +302,14 @@ fn every_write_of_either_shape_is_right_in_both() {
         ("UPDATE users SET full = NULL WHERE id = 9", "-|-|-"),
         ("UPDATE users SET first = NULL, last = 'y' WHERE id = 9", "-|y| y"),
         ("UPDATE users SET first = NULL, last = NULL WHERE id = 9", "-|-| "),
-        ("INSERT INTO users(id, full) VALUES (9, 'Up Sert') ON CONFLICT (id) DO UPDATE SET full = excluded.full", "Up|Sert|Up Sert"),
-        ("INSERT INTO users(id, first) VALUES (9, 'Old') ON CONFLICT (id) DO UPDATE SET first = excluded.first", "Old|Sert|Old Sert"),
+        (
+            "INSERT INTO users(id, full) VALUES (9, 'Up Sert') ON CONFLICT (id) DO UPDATE SET full = excluded.full",
+            "Up|Sert|Up Sert",
+        ),
+        (
+            "INSERT INTO users(id, first) VALUES (9, 'Old') ON CONFLICT (id) DO UPDATE SET first = excluded.first",
+            "Old|Sert|Old Sert",
+        ),
         ("REPLACE INTO users(id, full) VALUES (9, 'Re Place')", "Re|Place|Re Place"),
         ("REPLACE INTO users(id, first, last) VALUES (9, 'Re', NULL)", "Re|-|Re "),
         ("REPLACE INTO users(id, first, full) VALUES (9, 'contra', 'Bo Th')", "Bo|Th|Bo Th"),
@@ -347,7 +361,8 @@ fn random_writes_of_both_shapes_leave_every_row_related_and_the_written_side_alo
             db.app(&write);
             match side {
                 Some((column, value)) => {
-                    let kept = format!("SELECT {column} COLLATE BINARY IS CAST({value} AS TEXT) FROM users WHERE id = 1");
+                    let kept =
+                        format!("SELECT {column} COLLATE BINARY IS CAST({value} AS TEXT) FROM users WHERE id = 1");
                     assert_eq!(db.row(&kept), "1", "{write} on {before}");
                 }
                 None => assert_eq!(db.row("SELECT first, last, full FROM users WHERE id = 1"), before),
@@ -388,7 +403,7 @@ fn a_rename_needs_no_marker_and_is_right_both_ways() {
 
 #[test]
 fn undo_from_every_phase_gives_the_schema_as_before() {
-    let plans: [&dyn Fn(&Table, &Place) -> Planning; 4] = [&split(false), &split(true), &renamed, &filled(true)];
+    let plans: [PlanOf<'_>; 4] = [&split(false), &split(true), &renamed, &filled(true)];
     for plan_of in plans {
         let all = [Phase::Expand, Phase::Sync, Phase::Backfill, Phase::Verify, Phase::Flip, Phase::Contract];
         for until in 1..=all.len() {
@@ -496,20 +511,29 @@ fn hostile_names_live_through_it_all() {
         ("we\"ird t", "a b", "{x} $1"),
         ("select", "from", "where"),
         ("🦀 'q'", "back\\slash", "$2"),
-        (long.as_str(), "rowid", "Grüße]"),
-        ("T", "OID", "x'y--z"),
+        (long.as_str(), "[", "Grüße]"),
+        ("T", "a/*", "x'y--z"),
+        ("rowid", "k2", "rowid 2"),
     ] {
         let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
         let (t, o) = (quoted(table), quoted(old));
-        let mut db = Db::with(table, &format!("CREATE TABLE {t}({o} TEXT, k); INSERT INTO {t} VALUES ('a', 1), ('b', 2)"));
+        let mut db =
+            Db::with(table, &format!("CREATE TABLE {t}({o} TEXT, k); INSERT INTO {t} VALUES ('a', 1), ('b', 2)"));
         let planning = |_: &Table, _: &Place| Planning {
-            new: vec![(column(new, "TEXT", false), expr(&format!("lower(⟨{old}⟩)"), Nullness::Column(Ident::new(old).unwrap())), false)],
+            new: vec![(
+                column(new, "TEXT", false),
+                expr(&format!("lower(⟨{old}⟩)"), Nullness::Column(Ident::new(old).unwrap())),
+                false,
+            )],
             old: vec![(old.to_owned(), expr(&format!("upper(⟨{new}⟩)"), Nullness::Column(Ident::new(new).unwrap())))],
         };
         let before = db.shape();
         let plan = planned(&mut db, &planning).unwrap();
         db.forward(&plan.steps, &READY);
-        db.app(&format!("INSERT INTO {t}({o}, k) VALUES ('Old', 3); INSERT INTO {t}({}, k) VALUES ('New', 4)", quoted(new)));
+        db.app(&format!(
+            "INSERT INTO {t}({o}, k) VALUES ('Old', 3); INSERT INTO {t}({}, k) VALUES ('New', 4)",
+            quoted(new)
+        ));
         db.app(&format!("UPDATE {t} SET {} = 'Up' WHERE k = 1", quoted(new)));
         assert_eq!(db.row(&format!("SELECT group_concat({o}) FROM {t}")), "UP,b,Old,NEW");
         db.forward(&plan.steps, &[Phase::Flip, Phase::Contract]);
@@ -523,7 +547,19 @@ fn hostile_names_live_through_it_all() {
     }
 }
 
-fn refusal(sql: &str, plan_of: &dyn Fn(&Table, &Place) -> Planning) -> Refusal {
+#[test]
+fn a_column_that_is_called_like_the_rowid_is_refused() {
+    let base = "CREATE TABLE users(id INTEGER PRIMARY KEY, first TEXT, oid TEXT)";
+    for (new, old) in [("rowid", "first"), ("n", "oid")] {
+        let planning = |_: &Table, _: &Place| Planning {
+            new: vec![(column(new, "TEXT", false), expr("⟨first⟩", Nullness::Unknown), false)],
+            old: vec![(old.to_owned(), expr("'x'", Nullness::Never))],
+        };
+        assert!(refusal(base, &planning).to_string().contains("rowid"));
+    }
+}
+
+fn refusal(sql: &str, plan_of: PlanOf<'_>) -> Refusal {
     let mut db = Db::with("users", sql);
     planned(&mut db, plan_of).map(|_| ()).unwrap_err().refusal
 }
@@ -531,7 +567,7 @@ fn refusal(sql: &str, plan_of: &dyn Fn(&Table, &Place) -> Planning) -> Refusal {
 #[test]
 fn what_would_fail_later_is_refused_at_once_by_name() {
     let base = "CREATE TABLE users(id INTEGER PRIMARY KEY, first TEXT, last TEXT);";
-    let cases: [(&str, &str); 12] = [
+    let cases: [(&str, &str); 13] = [
         ("CREATE INDEX by_name ON users(first)", "`by_name`"),
         ("CREATE INDEX by_expr ON users(lower(first))", "`by_expr`"),
         ("CREATE INDEX part ON users(id) WHERE last IS NULL", "`part`"),
@@ -544,6 +580,7 @@ fn what_would_fail_later_is_refused_at_once_by_name() {
         ("DROP TABLE users; CREATE TABLE users(first TEXT, last TEXT, PRIMARY KEY(first))", "primary key"),
         ("DROP TABLE users; CREATE TABLE users(first TEXT, last TEXT PRIMARY KEY) WITHOUT ROWID", "WITHOUT ROWID"),
         ("DROP TABLE users; CREATE TABLE users(first TEXT, last TEXT, first_deprecated)", "first_deprecated"),
+        ("DROP TABLE users; CREATE TABLE users(first TEXT, last TEXT, rowid, _rowid_, oid)", "rowid"),
     ];
     for (sql, expected) in cases {
         let refusal = refusal(&format!("{base}{sql}"), &split(false));

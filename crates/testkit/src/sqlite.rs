@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::Connection;
+pub use rusqlite::Connection;
 use tempfile::TempDir;
 
 /// A database file in a folder of its own; both go away when this is dropped.

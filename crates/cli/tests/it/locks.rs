@@ -82,7 +82,7 @@ fn statements(step: &Value) -> Vec<String> {
 /// Returns the backfill's statement for every page of the table.
 fn whole_table(sql: &[String]) -> String {
     let fill = sql.last().expect("a backfill has a statement");
-    fill.replace("$1::", "'0'::").replace("$2::", "'100000'::")
+    fill.replace("$1::", "'0'::").replace("$2::", "'64'::")
 }
 
 /// Compares the strongest lock on the application's table.

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use rusqlite::Connection;
 use segue_drivers::sqlite::SqliteConnector;
 use segue_model::catalog::{Catalog, Table};
 use segue_model::change::{Migration, NewColumn, Place};
@@ -17,6 +16,7 @@ use segue_model::value::Value;
 use segue_plan::dialect::{Planned, dialect};
 use segue_plan::operation::{Context, Fill, NewSide, OldSide, Operation, Pair};
 use segue_plan::refusal::{Refusal, Refused};
+use segue_testkit::sqlite::Connection;
 use tempfile::TempDir;
 
 const LIMIT: Duration = Duration::from_secs(20);

@@ -6,6 +6,7 @@
 
 mod bad_input;
 mod crash;
+mod journey;
 mod live;
 mod locks;
 mod project;

@@ -39,6 +39,22 @@ fn a_wider_type_under_traffic_loses_nothing_both_ways() {
 }
 
 #[test]
+fn an_added_column_under_traffic_fails_no_request() {
+    let up = "ALTER TABLE people ADD COLUMN nick text;\nALTER TABLE people ADD COLUMN points int NOT NULL DEFAULT 7;";
+    for ground in Ground::each() {
+        let scenario = Scenario { name: "added column", up, down: "", ..split(ground.engine()) };
+        let stage = Stage::new(ground, &scenario);
+        stage.lab.apply();
+        sleep(A_WHILE);
+        let report = stage.traffic.stop().unwrap();
+        assert!(report.is_clean() && report.requests > 0, "{}: {report:#?}", stage.lab.name);
+        let naive = Lab::new(ground, &scenario);
+        naive.by_hand(up);
+        stage.lab.assert_catalog(&naive.catalog(), "after apply");
+    }
+}
+
+#[test]
 fn values_beyond_the_old_type_close_the_way_back_and_are_kept() {
     for ground in Ground::each() {
         let Some(scenario) = retype_beyond_int(ground.engine()) else { continue };

@@ -1,0 +1,168 @@
+//! The commands in the order in which a user types them.
+
+use segue_testkit::client::Client;
+use segue_testkit::dump;
+use segue_testkit::sqlite::TempDatabase;
+use serde_json::Value;
+
+use crate::project::Project;
+
+const PEOPLE: &str = "CREATE TABLE people (id INTEGER PRIMARY KEY, first_name TEXT, last_name TEXT);
+    INSERT INTO people VALUES (1, 'Ada', 'Lovelace'), (2, NULL, NULL), (3, 'Cher', '')";
+const UP: &str = "ALTER TABLE people ADD COLUMN full_name TEXT;
+UPDATE people SET full_name = coalesce(first_name, '') || ' ' || coalesce(last_name, '');
+ALTER TABLE people DROP COLUMN first_name;
+ALTER TABLE people DROP COLUMN last_name;
+";
+const DOWN: &str = "ALTER TABLE people ADD COLUMN first_name TEXT;
+ALTER TABLE people ADD COLUMN last_name TEXT;
+UPDATE people SET first_name = substr(full_name, 1, instr(full_name, ' ') - 1), last_name = substr(full_name, instr(full_name, ' ') + 1);
+ALTER TABLE people DROP COLUMN full_name;
+";
+
+fn json(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
+/// Types every command up to the end of the migration.
+fn to_the_end(project: &Project, id: &str) {
+    let all: [&[&str]; 4] = [
+        &["apply", id],
+        &["flip", id],
+        &["contract", id, "--old-version-stopped"],
+        &["cleanup", id, "--yes", "--i-checked-references"],
+    ];
+    for arguments in all {
+        project.segue.ok(arguments);
+    }
+}
+
+#[test]
+fn a_project_begins_with_init_and_new() {
+    let database = TempDatabase::new(PEOPLE);
+    let project = Project::new(&database.url());
+    project.segue.ok(&["init"]);
+    assert!(project.path().join("segue.toml").is_file());
+    project.segue.ok(&["init"]);
+    let written = project.segue.ok(&["new", "Full name!"]);
+    assert!(written.lines().any(|line| line.ends_with("_full_name_.sql")), "{written}");
+    assert!(written.lines().any(|line| line.ends_with("_full_name_.down.sql")), "{written}");
+    assert!(project.segue.ok(&["status"]).contains("pending"));
+    assert!(project.segue.ok(&["completions", "bash"]).contains("segue"));
+}
+
+#[test]
+fn what_was_reviewed_is_what_runs() {
+    let database = TempDatabase::new(PEOPLE);
+    let project = Project::new(&database.url());
+    project.write("1_full_name.sql", UP);
+    project.write("1_full_name.down.sql", DOWN);
+    let reviewed = project.segue.ok(&["plan", "--format", "json"]);
+    let plan = json(&reviewed);
+    assert_eq!(plan["format"], 1);
+    assert_eq!(plan["strategy"], "expand-contract");
+    assert_eq!(plan["rollback_points"], serde_json::json!(["expand", "ready", "flip", "contract"]));
+    let file = project.path().join("plan.json");
+    let path = file.to_str().expect("our own folder has a plain name");
+
+    std::fs::write(&file, reviewed.replacen("ADD COLUMN", "ADD  COLUMN", 1)).expect("our own folder takes files");
+    let edited = project.segue.run(&["apply", "--plan", path]);
+    assert_eq!(edited.code, 1, "{}", edited.stderr);
+    assert!(edited.stderr.contains("edited"), "{}", edited.stderr);
+
+    std::fs::write(&file, &reviewed).expect("our own folder takes files");
+    database.connect().execute_batch("ALTER TABLE people ADD COLUMN extra TEXT").expect("somebody changes the table");
+    let stale = project.segue.run(&["apply", "--plan", path]);
+    assert_eq!(stale.code, 1, "{}", stale.stderr);
+    assert!(stale.stderr.contains("tables have changed"), "{}", stale.stderr);
+
+    std::fs::write(&file, project.segue.ok(&["plan", "--format", "json"])).expect("our own folder takes files");
+    let done = json(&project.segue.ok(&["apply", "--plan", path, "--format", "json"]));
+    assert_eq!(done[0]["state"], "ready");
+    let status = json(&project.segue.ok(&["status", "--format", "json"]));
+    assert_eq!(status[0]["hash"], json(&std::fs::read_to_string(&file).expect("it is there"))["hash"]);
+}
+
+#[test]
+fn gates_ask_for_what_no_database_can_show() {
+    let database = TempDatabase::new(PEOPLE);
+    let project = Project::new(&database.url());
+    project.write("1_full_name.sql", UP);
+    project.write("1_full_name.down.sql", DOWN);
+    project.segue.ok(&["apply"]);
+    let asked = |arguments: &[&str], option: &str| {
+        let output = project.segue.run(arguments);
+        assert_eq!(output.code, 5, "{arguments:?}: {}", output.stderr);
+        assert!(output.stderr.contains(option), "{arguments:?} does not name {option}: {}", output.stderr);
+    };
+    asked(&["rollback"], "--new-version-stopped");
+    project.segue.ok(&["flip"]);
+    asked(&["contract"], "--old-version-stopped");
+    project.segue.ok(&["contract", "--old-version-stopped"]);
+    asked(&["cleanup"], "--yes");
+    asked(&["cleanup", "--yes"], "--i-checked-references");
+    std::fs::write(project.path().join("segue.toml"), "[cleanup]\ncool_down = \"24h\"\n").expect("written");
+    asked(&["cleanup", "--yes", "--i-checked-references"], "rollback");
+    std::fs::remove_file(project.path().join("segue.toml")).expect("it is there");
+    project.segue.ok(&["cleanup", "--yes", "--i-checked-references"]);
+    assert!(project.segue.ok(&["status"]).contains("done"));
+}
+
+#[test]
+fn down_and_up_again_on_sqlite_keeps_each_copy() {
+    let database = TempDatabase::new(PEOPLE);
+    let project = Project::new(&database.url());
+    project.write("1_full_name.sql", UP);
+    project.write("1_full_name.down.sql", DOWN);
+    to_the_end(&project, "1_full_name");
+    let forth = dump::sqlite::rows(&database.path(), "people", "id");
+    project.segue.ok(&["down"]);
+    to_the_end(&project, "1_full_name_down");
+    assert!(project.segue.ok(&["status", "1_full_name"]).contains("rolled back"));
+    to_the_end(&project, "1_full_name");
+    assert_eq!(dump::sqlite::rows(&database.path(), "people", "id"), forth);
+    let copies = "SELECT count(*) FROM sqlite_schema WHERE name LIKE 'segue\\_keep\\_%' ESCAPE '\\'";
+    let copies: i64 = database.connect().query_row(copies, [], |row| row.get(0)).expect("the schema can be read");
+    assert_eq!(copies, 3);
+}
+
+#[test]
+fn additive_changes_run_to_their_end_beside_each_other() {
+    for server in segue_testkit::each_postgres() {
+        let url = server.database();
+        let mut client = Client::connect(&url);
+        client.batch("CREATE TABLE people (id int PRIMARY KEY); INSERT INTO people VALUES (1)");
+        let project = Project::new(&url);
+        let first = "CREATE TABLE pets (id int PRIMARY KEY, name text);\nCREATE INDEX pets_name ON pets (name);";
+        let second = "ALTER TABLE people ADD COLUMN nick text, ADD COLUMN points int NOT NULL DEFAULT 7;";
+        project.write("1_pets.sql", first);
+        project.write("2_points.sql", second);
+        let done = json(&project.segue.ok(&["apply", "--format", "json"]));
+        assert_eq!((&done[0]["state"], &done[1]["state"]), (&"done".into(), &"done".into()));
+        assert_eq!(client.value("SELECT points FROM people").as_deref(), Some("7"));
+        let twin = server.database();
+        let mut naive = Client::connect(&twin);
+        naive.batch(&format!("CREATE TABLE people (id int PRIMARY KEY); {first} {second}"));
+        dump::assert_same(&dump::postgres::catalog(&twin, "public"), &dump::postgres::catalog(&url, "public"));
+        assert_eq!(json(&project.segue.ok(&["apply", "--format", "json"])), serde_json::json!([]));
+    }
+}
+
+#[test]
+fn what_touches_a_table_in_flight_waits_and_says_for_whom() {
+    let database = TempDatabase::new(PEOPLE);
+    let project = Project::new(&database.url());
+    project.write("1_full_name.sql", UP);
+    project.write("1_full_name.down.sql", DOWN);
+    project.write("2_more.sql", "ALTER TABLE people ADD COLUMN more TEXT;");
+    let output = project.segue.run(&["apply"]);
+    assert_eq!(output.code, 5, "{}", output.stderr);
+    assert!(output.stderr.contains("`2_more` waits for `1_full_name`"), "{}", output.stderr);
+    assert!(output.stdout.contains("ready"), "what was reached is reported: {}", output.stdout);
+    let depends = "-- segue: depends 9_later\nCREATE TABLE pets (id INTEGER PRIMARY KEY);";
+    project.write("3_pets.sql", depends);
+    project.write("9_later.sql", "CREATE TABLE later (id INTEGER PRIMARY KEY);");
+    let output = project.segue.run(&["apply", "3_pets"]);
+    assert_eq!(output.code, 5, "{}", output.stderr);
+    assert!(output.stderr.contains("segue apply 9_later"), "{}", output.stderr);
+}

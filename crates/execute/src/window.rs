@@ -14,15 +14,27 @@ use crate::running::{QUESTION, Running};
 pub(crate) const WINDOW: Duration = Duration::from_secs(600);
 
 /// The size of the windows, steered so that each takes about the time it should.
+///
+/// A stretch that needs nothing goes fast, and the next one may need everything: so a window stays within a few times of what
+/// the dearest stretch seen lately allows, or one statement would keep rows locked for long.
 pub(crate) struct Size {
     units: u64,
     target: Duration,
+    /// Seconds a unit took where it took longest lately.
+    dearest: f64,
 }
+
+/// How far a window may go beyond what the dearest stretch allows.
+const BEYOND_DEAREST: f64 = 4.0;
+
+/// What the dearest stretch still counts for after each further window.
+const FADING: f64 = 0.98;
 
 impl Size {
     /// Returns the size of the first window.
     pub(crate) fn first(cut: &Cut) -> Self {
-        Self { units: u64::from(cut.size.max(1)), target: Duration::from_millis(u64::from(cut.target_ms.max(1))) }
+        let target = Duration::from_millis(u64::from(cut.target_ms.max(1)));
+        Self { units: u64::from(cut.size.max(1)), target, dearest: 0.0 }
     }
 
     /// Returns the size of the next window.
@@ -33,8 +45,13 @@ impl Size {
     /// Learns how long a window took: at most doubles, at most halves.
     pub(crate) fn took(&mut self, time: Duration) {
         let factor = self.target.as_secs_f64() / time.as_secs_f64().max(0.000_001);
+        // One window may have waited for a row that somebody held: it counts for no more than twice the one before.
+        let each = time.as_secs_f64() / self.units as f64;
+        let ceiling = if self.dearest > 0.0 { self.dearest * 2.0 } else { each };
+        self.dearest = each.min(ceiling).max(self.dearest * FADING);
+        let most = BEYOND_DEAREST * self.target.as_secs_f64() / self.dearest.max(f64::MIN_POSITIVE);
         let next = self.units as f64 * factor.clamp(0.5, 2.0);
-        self.units = (next as u64).clamp(1, u64::from(u32::MAX));
+        self.units = (next.min(most) as u64).clamp(1, u64::from(u32::MAX));
     }
 
     /// Halves it; returns whether it could be.
@@ -117,7 +134,7 @@ mod tests {
 
     #[test]
     fn windows_grow_and_shrink_by_half_and_double_at_most() {
-        let mut size = Size { units: 100, target: Duration::from_millis(20) };
+        let mut size = Size { units: 100, target: Duration::from_millis(20), dearest: 0.0 };
         let mut after = |ms: u64| {
             size.took(Duration::from_millis(ms));
             size.units()
@@ -127,5 +144,18 @@ mod tests {
         assert!(!size.halve());
         size.took(Duration::from_secs(1));
         assert_eq!(size.units(), 1);
+    }
+
+    #[test]
+    fn a_fast_stretch_does_not_make_the_next_window_endless() {
+        let mut size = Size { units: 100, target: Duration::from_millis(20), dearest: 0.0 };
+        size.took(Duration::from_millis(20));
+        assert_eq!(size.units(), 100);
+        for _ in 0..10 {
+            size.took(Duration::from_micros(100));
+        }
+        assert!((200..=500).contains(&size.units()), "{}", size.units());
+        size.took(Duration::from_millis(80));
+        assert!(size.units() <= 250, "{}", size.units());
     }
 }

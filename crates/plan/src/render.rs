@@ -431,25 +431,7 @@ mod tests {
         Flip: nothing in the database but a deploy.
         Rollback is possible after: expand, ready, flip, contract
         Note: an explicit NULL counts as not given.
-
-        Every statement, as it will run
-          1. expand: add n
-                           │ ALTER TABLE users ADD COLUMN n text
-             undo          │ ALTER TABLE users DROP COLUMN IF EXISTS n
-          2. backfill: fill n
-             before each   │ SET LOCAL segue.backfill = 'on'
-             each window   │ UPDATE users SET n = o
-                           │ WHERE ctid >= $1
-          3. verify: count
-             no row from   │ SELECT 'gone'
-             each window   │ SELECT count(*), 0, 0 FROM users
-             sample        │ SELECT id FROM users
-             fix from old  │ UPDATE users SET n = o
-          4. contract: wait for the old version
-             no row from   │ SELECT 'gone'
-             undo          │ ALTER TABLE users DROP COLUMN IF EXISTS n
-          5. cleanup: keep a copy
-                           │ CREATE TABLE segue.kept AS SELECT 1
+        Every statement, as it will run: segue plan --format sql
         ");
     }
 

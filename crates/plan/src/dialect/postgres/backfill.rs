@@ -8,11 +8,11 @@ use super::mirror::{Derived, Mirror, Of, regclass};
 use super::sql;
 use super::work::Work;
 
-/// Pages of the first window: about a megabyte.
-const PAGES_FIRST: u32 = 128;
+/// Pages of the first window: a quarter of a megabyte.
+const PAGES_FIRST: u32 = 32;
 
-/// The time that a window should take.
-const WINDOW_MS: u32 = 100;
+/// The time that a window should take: a client that writes to one of its rows waits until it commits.
+const WINDOW_MS: u32 = 20;
 
 /// Returns the step that fills the new columns of rows where they are absent.
 pub(super) fn step(mirror: &Mirror<'_>, major: u32) -> Step {

@@ -160,7 +160,7 @@ fn sql(id: u32, phase: Phase, statement: &'static str, undo: &'static str) -> St
 fn lossless(statement: &'static str, transaction: Transaction) -> Undo {
     let tries = Some(LockTries::default());
     let sql = vec![Sql::fixed(statement)];
-    Undo::Lossless(vec![UndoStep { sql, conditions: Vec::new(), locks: locks(), transaction, tries }])
+    Undo::Lossless(vec![UndoStep { sql, conditions: Vec::new(), locks: locks(), transaction, tries, keeps: None }])
 }
 
 fn condition(question: &'static str) -> Condition {

@@ -14,7 +14,7 @@ use crate::lock::{Blocks, LockMode, LockTries, RelationLock};
 use crate::plan::{Evidence, FORMAT, Plan, Strategy};
 use crate::sql::Sql;
 use crate::step::{
-    Action, Asks, Backfill, Condition, Cut, Gate, Phase, Snapshot, Step, Transaction, Undo, UndoStep, Verify,
+    Action, Asks, Backfill, Condition, Cut, Gate, Kept, Phase, Snapshot, Step, Transaction, Undo, UndoStep, Verify,
 };
 use crate::verdict::Verdict;
 
@@ -365,6 +365,8 @@ struct UndoFile {
     transaction: Transaction,
     lock_try_ms: Option<u64>,
     lock_budget_ms: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    keeps: Option<Kept>,
 }
 
 impl UndoFile {
@@ -376,6 +378,7 @@ impl UndoFile {
             transaction: step.transaction,
             lock_try_ms: step.tries.map(|tries| ms(tries.each)),
             lock_budget_ms: step.tries.map(|tries| ms(tries.budget)),
+            keeps: step.keeps.clone(),
         }
     }
 
@@ -386,6 +389,7 @@ impl UndoFile {
             locks: LockFile::locks(self.locks),
             transaction: self.transaction,
             tries: tries(self.lock_try_ms, self.lock_budget_ms),
+            keeps: self.keeps,
         }
     }
 }
@@ -606,6 +610,11 @@ mod tests {
             locks: vec![RelationLock { relation: table(), mode: LockMode::Write }],
             transaction: Transaction::None,
             tries: Some(LockTries::default()),
+            keeps: Some(Kept {
+                table: table(),
+                count: Sql::fixed("SELECT 1"),
+                drop_empty: Sql::fixed("DROP TABLE x"),
+            }),
         }
     }
 

@@ -255,4 +255,17 @@ pub struct UndoStep {
     pub transaction: Transaction,
     /// Short tries, or none.
     pub tries: Option<LockTries>,
+    /// What this transaction saves from being lost, where it does.
+    pub keeps: Option<Kept>,
+}
+
+/// A copy that an undo makes of values which only the new shape holds. It stays until a person drops it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kept {
+    /// The copy.
+    pub table: TableName,
+    /// Gives one number: its rows.
+    pub count: Sql,
+    /// Run when there are none: nothing would have been lost.
+    pub drop_empty: Sql,
 }

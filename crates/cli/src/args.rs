@@ -31,9 +31,9 @@ pub(crate) struct Common {
     /// The folder of the migration files
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) dir: Option<PathBuf>,
-    /// The configuration file
-    #[arg(long, global = true, value_name = "FILE", default_value = "segue.toml")]
-    pub(crate) config: PathBuf,
+    /// The configuration file [default: segue.toml, where there is one]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
     /// How to report on standard output
     #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
     pub(crate) format: Format,
@@ -110,6 +110,9 @@ pub(crate) enum Command {
         /// No process of the new application version runs any more
         #[arg(long)]
         new_version_stopped: bool,
+        /// Do not compare both shapes first: what only the new shape holds may be lost
+        #[arg(long)]
+        accept_loss: bool,
     },
     /// Reverse a finished migration: its down file becomes a change of its own
     Down {

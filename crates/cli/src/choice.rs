@@ -5,6 +5,7 @@ use segue_model::journal::{Record, State};
 
 use crate::args::Which;
 use crate::failure::Failure;
+use crate::operate::next;
 use crate::project::{Project, several_fit};
 
 /// Returns the migration that is named, or the only one in one of `states`.
@@ -24,12 +25,24 @@ pub(crate) fn in_state(
     let fitting: Vec<&Record> = records.iter().filter(|record| states.contains(&record.state)).collect();
     match fitting.as_slice() {
         [one] => Ok(one.id.clone()),
-        [] => {
-            let states: Vec<&str> = states.iter().map(|state| state.name()).collect();
-            Err(Failure::usage(format!("no migration is {}", states.join(" or "))).hint("See: segue status"))
-        }
+        [] => Err(none_in(states, records)),
         several => Err(several_fit(several.iter().map(|record| record.id.as_str()))),
     }
+}
+
+/// Says that no migration is where a command needs one, and where the unfinished ones are.
+fn none_in(states: &[State], records: &[Record]) -> Failure {
+    let wanted = match states {
+        [one] => one.name(),
+        _ => "under way",
+    };
+    let failure = Failure::usage(format!("no migration is {wanted}"));
+    let unfinished = records.iter().filter(|record| !matches!(record.state, State::Done | State::RolledBack));
+    let failure = unfinished.fold(failure, |failure, record| {
+        let next = next(&record.id, record.state).unwrap_or_default();
+        failure.hint(format!("`{}` is {}; next: {next}", record.id, record.state.name().replace('_', " ")))
+    });
+    failure.hint("See: segue status")
 }
 
 /// Returns the migrations that have files and are not under way or applied, in file order.

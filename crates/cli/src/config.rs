@@ -10,6 +10,9 @@ use serde::Deserialize;
 use crate::args::Common;
 use crate::failure::Failure;
 
+/// The configuration file where none is named.
+pub(crate) const DEFAULT: &str = "segue.toml";
+
 /// What a project settles once.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -55,11 +58,12 @@ impl Config {
     /// # Errors
     /// Exit code 2 for a file that cannot be read or says something unknown.
     pub(crate) fn load(common: &Common) -> Result<Self, Failure> {
-        let file = read(&common.config)?;
+        let path = common.config.as_deref().unwrap_or(Path::new(DEFAULT));
+        let file = read(path, common.config.is_some())?;
         let environment: BTreeMap<String, String> = std::env::vars().collect();
         let from_environment = environment.get("DATABASE_URL").filter(|url| !url.is_empty()).cloned();
         let database_url = common.database_url.clone().or(from_environment).or(file.database_url);
-        let at = |setting: &str, why: &str| Failure::usage(format!("`{}`: `{setting}` {why}", common.config.display()));
+        let at = |setting: &str, why: &str| Failure::usage(format!("`{}`: `{setting}` {why}", path.display()));
         let app_version = match &file.sqlite.app_version {
             Some(text) => {
                 Some(version(text).ok_or_else(|| at("sqlite.app_version", "is not a version like \"3.40.1\""))?)
@@ -71,16 +75,20 @@ impl Config {
                 .ok_or_else(|| at("cleanup.cool_down", "is not a duration like \"30s\", \"15m\", \"24h\" or \"7d\""))?,
             None => Duration::ZERO,
         };
+        if let Some(named) = common.dir.as_deref().filter(|dir| !dir.is_dir()) {
+            return Err(Failure::usage(format!("`{}` is not a folder", named.display()))
+                .hint("Check --dir; `segue init` makes the folder of a new project."));
+        }
         let migrations = common.dir.clone().or(file.migrations).unwrap_or_else(|| PathBuf::from("migrations"));
         Ok(Self { database_url, migrations, app_version, cool_down, environment })
     }
 }
 
-/// Returns the file's settings; a missing file has none.
-fn read(path: &Path) -> Result<File, Failure> {
+/// Returns the file's settings; a missing file has none, unless it was named.
+fn read(path: &Path, named: bool) -> Result<File, Failure> {
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(File::default()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && !named => return Ok(File::default()),
         Err(error) => return Err(Failure::usage(format!("`{}` cannot be read: {error}", path.display()))),
     };
     // The parser's own report would print the line, and a line may hold a password.

@@ -88,7 +88,7 @@ pub(crate) fn failure(error: RunError) -> Failure {
     }
     let report = match &error {
         RunError::Changed { diff, .. } | RunError::Drift { diff, .. } => Some(diff.clone()),
-        RunError::Verification { report } => Some(verified(report)),
+        RunError::Verification { report, .. } => Some(verified(report)),
         _ => None,
     };
     let failure = Failure::of_run(code, message).hint(error.hint());

@@ -11,6 +11,9 @@ use segue_model::session::Blocker;
 /// How often a run without a terminal reports on a step that goes on.
 const LINE_EVERY: Duration = Duration::from_secs(30);
 
+/// A wait that begins again so soon after another is not reported anew.
+const A_WHILE: Duration = Duration::from_secs(2);
+
 /// The live block is redrawn this many times a second at most.
 const REDRAWS_PER_S: u8 = 8;
 
@@ -28,6 +31,8 @@ struct Pace {
     began: Instant,
     said: Instant,
     rows: u64,
+    /// When a wait was last reported on.
+    waited: Option<Instant>,
 }
 
 impl Show {
@@ -41,7 +46,7 @@ impl Show {
             ProgressStyle::with_template("{prefix:.bold} {msg}").unwrap_or_else(|_| ProgressStyle::default_bar());
         bar.set_style(style);
         let now = Instant::now();
-        Self { bar, live, pace: Mutex::new(Pace { step: 0, pass: 0, began: now, said: now, rows: 0 }) }
+        Self { bar, live, pace: Mutex::new(Pace { step: 0, pass: 0, began: now, said: now, rows: 0, waited: None }) }
     }
 
     /// Takes the live block away; what was printed stays.
@@ -58,11 +63,26 @@ impl Show {
         }
     }
 
+    /// Shows what is waited for: at once on a terminal, else when a wait begins and then now and then.
+    fn waiting(&self, text: String, begins: bool) {
+        let mut pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        let due = pace.waited.is_none_or(|said| now.duration_since(said) >= if begins { A_WHILE } else { LINE_EVERY });
+        if due {
+            pace.waited = Some(now);
+        }
+        drop(pace);
+        self.bar.set_message(text.clone());
+        if due && !self.live {
+            self.say(&format!("  {text}"));
+        }
+    }
+
     fn window(&self, at: &WindowSeen<'_>) {
         let mut pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
         if (pace.step, pace.pass) != (at.step, at.pass) {
-            *pace = Pace { step: at.step, pass: at.pass, began: now, said: now, rows: 0 };
+            *pace = Pace { step: at.step, pass: at.pass, began: now, said: now, rows: 0, waited: pace.waited };
         }
         pace.rows += at.rows;
         let text = at.text(&pace, now);
@@ -124,16 +144,10 @@ impl Observer for Show {
             }
             Progress::LockTry { step, try_no, blockers } => {
                 let text = format!("step {step}: waiting for its lock, try {try_no}{}", in_the_way(blockers));
-                self.bar.set_message(text.clone());
-                if !self.live && (*try_no == 1 || try_no.is_power_of_two()) {
-                    self.say(&format!("  {text}"));
-                }
+                self.waiting(text, *try_no == 1);
             }
             Progress::Waiting { what } => {
-                self.bar.set_message(format!("waiting: {what}"));
-                if !self.live {
-                    self.say(&format!("  waiting: {what}"));
-                }
+                self.waiting(format!("waiting: {what}"), false);
             }
             Progress::Reconnecting { because } => self.say(&format!("  connection lost ({because}); connecting again")),
             Progress::TookOver { from } => self.say(&format!("  took over from {}, whose run has ended", from.name)),
@@ -180,7 +194,7 @@ mod tests {
     #[test]
     fn there_is_no_estimate_before_one_percent() {
         let began = Instant::now();
-        let pace = Pace { step: 1, pass: 1, began, said: began, rows: 500 };
+        let pace = Pace { step: 1, pass: 1, began, said: began, rows: 500, waited: None };
         let seen = |done| WindowSeen { step: 1, pass: 1, done, total: 1_000, unit: "pages", rows: 0 };
         let now = began + Duration::from_secs(10);
         assert_eq!(seen(5).text(&pace, now), "5/1000 pages (0.5 %), 50 rows/s");

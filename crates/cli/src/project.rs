@@ -63,6 +63,13 @@ impl Project {
                 ))
                 .hint("Use letters, digits, `_` and `-`, as in 20261120093000_full_name.sql.")
             })?;
+            if reversed_by(&id).is_some() {
+                return Err(Failure::usage(format!(
+                    "`{}` would be taken for the reversal of another migration",
+                    entry.path().display()
+                ))
+                .hint("A down file is called NAME.down.sql; a migration of its own must not end in `_down`."));
+            }
             files.insert(id, entry.path());
         }
         Ok(Self { folder: folder.to_owned(), files })
@@ -99,6 +106,7 @@ impl Project {
         let down = texts.down.as_ref().map(|(file, text)| Source { file, text });
         let migration = segue_parse::migration(engine, id.clone(), &up, down.as_ref())
             .map_err(|problems| diagnostic::problems(&problems, &texts))?;
+        says_something(&migration, &texts)?;
         Ok((migration, texts))
     }
 
@@ -117,6 +125,7 @@ impl Project {
         let down = texts.down.as_ref().map(|(file, text)| Source { file, text });
         let migration = segue_parse::migration(engine, down_id(id)?, &up, down.as_ref())
             .map_err(|problems| diagnostic::problems(&problems, &texts))?;
+        says_something(&migration, &texts)?;
         Ok((migration, texts))
     }
 
@@ -168,6 +177,15 @@ impl Project {
             several => Err(several_fit(several.iter().map(|id| id.as_str()))),
         }
     }
+}
+
+/// Refuses a file without a statement: applied as it is, it would be history before it says anything.
+fn says_something(migration: &Migration, texts: &Texts) -> Result<(), Failure> {
+    if migration.changes.is_empty() {
+        return Err(Failure::refused(format!("`{}` holds no statement", texts.up_name))
+            .hint("Write the change into it, or remove the file."));
+    }
+    Ok(())
 }
 
 /// Says that a migration must be named.

@@ -117,6 +117,62 @@ fn the_wait_for_the_lock_ends_with_its_limit_and_with_a_cancel() {
     session.commit().unwrap();
 }
 
+/// Reads again and again with no patience to speak of, and returns the longest that a read took.
+fn reads(path: &std::path::Path, until: &std::sync::atomic::AtomicBool) -> Duration {
+    let reader = Connection::open(path).unwrap();
+    reader.busy_timeout(Duration::from_secs(1)).unwrap();
+    let mut longest = Duration::ZERO;
+    while !until.load(std::sync::atomic::Ordering::SeqCst) {
+        let start = Instant::now();
+        reader.query_row("SELECT count(*) FROM t", [], |row| row.get::<_, i64>(0)).unwrap();
+        longest = longest.max(start.elapsed());
+        thread::sleep(Duration::from_millis(5));
+    }
+    longest
+}
+
+#[test]
+fn a_long_reader_without_a_write_ahead_log_keeps_our_commit_out_and_we_keep_no_reader_out() {
+    let db = Db::with("PRAGMA journal_mode = DELETE; CREATE TABLE t(a); INSERT INTO t VALUES (1), (2)");
+    let mut session = db.session();
+    let connector = db.connector();
+    connector.journal().install(session.as_mut()).unwrap();
+    let (path, done) = (db.dir.path().join("app.db"), std::sync::atomic::AtomicBool::new(false));
+    let mut long = db.app.prepare("SELECT a FROM t").unwrap();
+    let mut reading = long.query([]).unwrap();
+    reading.next().unwrap();
+    thread::scope(|scope| {
+        let others = scope.spawn(|| reads(&path, &done));
+        // However long the transaction would wait elsewhere.
+        for lock_wait in [Duration::from_millis(50), LONG] {
+            session.begin(Begin::Write { lock_wait }).unwrap();
+            session.execute("INSERT INTO t VALUES (3)", &[], LONG).unwrap();
+            let start = Instant::now();
+            assert_eq!(kind(session.commit()), FailKind::LockTimeout);
+            assert!(start.elapsed() < Duration::from_millis(500), "{:?}", start.elapsed());
+        }
+        assert_eq!(kind(session.execute("DELETE FROM t", &[], Duration::from_secs(1))), FailKind::LockTimeout);
+        let id = segue_model::ident::MigrationId::new("m").unwrap();
+        let start = Instant::now();
+        let forgotten = thread::scope(|inner| {
+            let ours = inner.spawn(|| connector.journal().forget(session.as_mut(), &id));
+            thread::sleep(Duration::from_millis(700));
+            reading.next().unwrap();
+            while reading.next().unwrap().is_some() {}
+            ours.join().unwrap()
+        });
+        done.store(true, std::sync::atomic::Ordering::SeqCst);
+        forgotten.unwrap();
+        assert!(start.elapsed() >= Duration::from_millis(600));
+        let longest = others.join().unwrap();
+        assert!(longest < Duration::from_millis(500), "a reader waited {longest:?}");
+    });
+    session.begin(WAIT).unwrap();
+    session.execute("INSERT INTO t VALUES (3)", &[], LONG).unwrap();
+    session.commit().unwrap();
+    assert_eq!(session.query("SELECT count(*) FROM t", &[], LONG).unwrap(), [[Value::Int(3)]]);
+}
+
 #[test]
 fn a_statement_ends_with_its_deadline_and_with_a_cancel_and_the_session_goes_on() {
     let db = Db::with("");
@@ -304,6 +360,22 @@ fn one_process_holds_a_database_and_the_lock_file_stays() {
     drop(held);
     assert!(db.dir.path().join("app.db-segue.lock").exists());
     connector.hold().unwrap();
+}
+
+#[test]
+fn a_look_at_the_lock_does_not_turn_a_run_away() {
+    let db = Db::with("");
+    let connector = db.connector();
+    drop(connector.hold().unwrap());
+    let look = std::fs::File::open(db.dir.path().join("app.db-segue.lock")).unwrap();
+    look.lock_shared().unwrap();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            thread::sleep(Duration::from_millis(60));
+            look.unlock().unwrap();
+        });
+        connector.hold().unwrap();
+    });
 }
 
 /// Not a test of its own: the second process of the next one.

@@ -8,7 +8,8 @@ use segue_model::value::Value;
 
 use crate::error::RunError;
 use crate::guard::Patience;
-use crate::running::{JOURNAL_WAIT, QUESTION, Running};
+use crate::running::{JOURNAL_WAIT, Running};
+use crate::step::THOROUGH;
 use crate::window::{Size, WINDOW, first_number};
 
 /// Passes at most: a fill that still changes rows then would do so forever.
@@ -102,6 +103,7 @@ impl Running<'_> {
             let to = me.window_end(copying.cut, at.next, at.end, size)?;
             let began = me.env.clock.now();
             let next = me.window_once(copying, patience, &at, to);
+            size.heed(&next, me.env.clock.now().saturating_sub(began));
             match smaller_or_named(next, copying, &at, to, size) {
                 Ok(next) => Ok(next.map(|next| (next, me.env.clock.now().saturating_sub(began)))),
                 Err(error) => Err(error),
@@ -144,14 +146,12 @@ impl Running<'_> {
 
     /// Returns how many rows a transform cannot convert.
     pub(crate) fn unconvertible(&mut self, step: &Step, question: &Sql) -> Result<i64, RunError> {
-        self.persist(&Patience::journal(step), |me| {
-            Ok(first_number(&me.query(question, &[], WINDOW.max(QUESTION))?).unwrap_or(0))
-        })
+        self.persist(&Patience::journal(step), |me| Ok(first_number(&me.query(question, &[], THOROUGH)?).unwrap_or(0)))
     }
 }
 
-/// Makes the windows smaller after a deadlock, and after a value that cannot be converted: until the smallest window that
-/// holds it can be named. `None`: try again.
+/// Makes the windows smaller after a value that cannot be converted, until the smallest window that holds it can be named.
+/// `None`: try again.
 fn smaller_or_named(
     result: Result<Checkpoint, RunError>,
     copying: &Copying<'_>,
@@ -162,9 +162,8 @@ fn smaller_or_named(
     match result {
         Ok(next) => Ok(Some(next)),
         Err(RunError::Fail { step, phase, mut source }) => {
-            let smaller = matches!(source.kind, FailKind::Deadlock | FailKind::Conversion) && size.halve();
             if source.kind == FailKind::Conversion {
-                if smaller {
+                if size.halve() {
                     return Ok(None);
                 }
                 let Cut { unit, table, .. } = copying.cut;

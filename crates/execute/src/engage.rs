@@ -4,8 +4,9 @@ use std::rc::Rc;
 
 use fastrand::Rng;
 use segue_model::ident::MigrationId;
-use segue_model::journal::{Claim, Holder, Leftover, Record};
+use segue_model::journal::{Claim, Holder, Leftover, Record, State};
 use segue_model::plan::Plan;
+use segue_model::plan_file::from_json;
 use segue_model::server::{Identity, Server};
 use segue_model::session::{Begin, Fail, FailKind, Journal, Session};
 
@@ -60,7 +61,7 @@ pub(crate) fn under_lease<T>(
         let _ending = control.ending();
         let journal = env.journal();
         if !alone {
-            scope.spawn(|| control.beat(journal, id));
+            scope.spawn(|| control.beat(env, id));
         }
         let mut seat = Seat::take(env, id, &control, alone)?;
         let chosen = find(journal, &mut *seat.work, id).and_then(choose);
@@ -68,11 +69,13 @@ pub(crate) fn under_lease<T>(
             Ok(chosen) => {
                 let mut running = seat.begin(env, &control, chosen);
                 let result = running.open().and_then(|()| body(&mut running));
-                release(env, id, &mut *running.work, running.epoch);
+                control.end();
+                release(env, id, &mut *running.work, control.epoch());
                 result
             }
             Err(error) => {
-                release(env, id, &mut *seat.work, seat.epoch);
+                control.end();
+                release(env, id, &mut *seat.work, control.epoch());
                 Err(error)
             }
         };
@@ -85,7 +88,6 @@ pub(crate) fn under_lease<T>(
 struct Seat {
     work: Box<dyn Session>,
     backend: (i64, String),
-    epoch: i64,
     alone: bool,
     identity: Option<Identity>,
     from: Option<Holder>,
@@ -109,17 +111,20 @@ impl Seat {
         if let Some(from) = &from {
             env.tell(&Progress::TookOver { from });
         }
-        let cleared = clear_leftovers(env, &mut rng, || env.journal().end_leftovers(&mut *first, id));
-        let leftovers = cleared.inspect_err(|_| release(env, id, &mut *first, epoch))?;
-        let mut work = if alone {
-            first
+        let (leftovers, mut work) = if alone {
+            control.has_lease(epoch);
+            let cleared = clear_leftovers(env, &mut rng, || env.journal().end_leftovers(&mut *first, id));
+            (cleared.inspect_err(|_| release(env, id, &mut *first, epoch))?, first)
         } else {
+            // The heartbeat has it from here on: an index that an earlier run left building may take an hour.
             control.hold(first, epoch);
-            env.connect(id, "work")?
+            let seated = clear_leftovers(env, &mut rng, || control.on(|first| env.journal().end_leftovers(first, id)))
+                .and_then(|cleared| Ok((cleared, env.connect(id, "work")?)));
+            seated.inspect_err(|_| give_up(env, id, control))?
         };
         env.run.stop.cancels(work.canceller());
         let backend = work.backend()?;
-        Ok(Self { work, backend, epoch, alone, identity, from, leftovers })
+        Ok(Self { work, backend, alone, identity, from, leftovers })
     }
 
     fn begin<'r>(self, env: Env<'r>, control: &'r Control, chosen: Chosen) -> Running<'r> {
@@ -132,7 +137,6 @@ impl Seat {
             alone: self.alone,
             work: self.work,
             backend: self.backend,
-            epoch: self.epoch,
             moved_to: self.identity,
             starts: chosen.starts,
             said: Said::default(),
@@ -162,10 +166,39 @@ impl Running<'_> {
             self.fits_server()?;
             self.persist(&Patience::nothing(), Self::check_shape)?;
             return self.persist(&Patience::nothing(), |me| {
-                me.own(JOURNAL_WAIT, |me| Ok(me.env.journal().start(&mut *me.work, &me.record)?))
+                me.own(JOURNAL_WAIT, |me| {
+                    me.take_turn()?;
+                    me.refuse_beside_another()?;
+                    Ok(me.env.journal().start(&mut *me.work, &me.record)?)
+                })
             });
         }
         self.persist(&Patience::nothing(), Self::load)
+    }
+
+    /// Writes the journal's one row about the database, as it is: of two migrations that start at the same moment, the
+    /// second waits here until the first one's record can be seen.
+    fn take_turn(&mut self) -> Result<(), RunError> {
+        let Running { env, work, .. } = self;
+        let identity = env.journal().identity(&mut **work)?;
+        Ok(env.journal().set_identity(&mut **work, &identity)?)
+    }
+
+    /// Refuses while another migration has one of our tables in flight: our plan was made for a structure that it changes.
+    fn refuse_beside_another(&mut self) -> Result<(), RunError> {
+        let Running { env, work, .. } = self;
+        let ended = |record: &Record| matches!(record.state, State::Done | State::RolledBack);
+        let records = env.journal().records(&mut **work)?;
+        for other in records.into_iter().filter(|record| record.id != self.record.id && !ended(record)) {
+            let read = from_json(&other.plan);
+            let theirs = read.map_err(|why| RunError::BadJournal { id: other.id.clone(), why: why.to_string() })?;
+            if let Some(table) = self.plan.tables.iter().find(|table| theirs.tables.contains(table)) {
+                let reason = format!("`{}` waits for `{}`, which is changing {table}", self.id(), other.id);
+                let hint = "Finish that one first, or take it back; `segue status` shows how.".to_owned();
+                return Err(RunError::Gate { step: None, reasons: vec![reason], hints: vec![hint] });
+            }
+        }
+        Ok(())
     }
 
     /// A plan is made for one major version; a migration in flight goes on after an upgrade.
@@ -188,8 +221,19 @@ impl Running<'_> {
     }
 }
 
+/// Gives the lease back by the session that holds it.
+fn give_up(env: Env<'_>, id: &MigrationId, control: &Control) {
+    control.end();
+    let epoch = control.epoch();
+    // A control session that is gone has given it up by that.
+    let _ = control.on(|session| {
+        release(env, id, session, epoch);
+        Ok(())
+    });
+}
+
 /// Gives the lease back. Best effort: what stays is taken over.
-fn release(env: Env<'_>, id: &MigrationId, work: &mut dyn Session, epoch: i64) {
+pub(crate) fn release(env: Env<'_>, id: &MigrationId, work: &mut dyn Session, epoch: i64) {
     for _ in 0..RELEASE_TRIES {
         work.rollback();
         let result = work
@@ -211,7 +255,11 @@ pub(crate) fn holder(env: Env<'_>, session: &mut dyn Session) -> Result<Holder, 
     Ok(Holder { name: env.run.options.holder.clone(), pid, backend_start })
 }
 
-fn find(journal: &dyn Journal, session: &mut dyn Session, id: &MigrationId) -> Result<Option<Record>, RunError> {
+pub(crate) fn find(
+    journal: &dyn Journal,
+    session: &mut dyn Session,
+    id: &MigrationId,
+) -> Result<Option<Record>, RunError> {
     Ok(journal.records(session)?.into_iter().find(|record| record.id == *id))
 }
 

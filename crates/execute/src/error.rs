@@ -46,6 +46,8 @@ pub enum RunError {
     Verification {
         /// What was found.
         report: VerifyReport,
+        /// What to do, as sentences.
+        hint: String,
     },
     /// The migration in the database is not the one that is asked for.
     #[error("`{id}` is {} in this database, with another plan", .state.name())]
@@ -162,12 +164,10 @@ impl RunError {
                 "Wait for that run, or stop it; once its process is gone this one can take over.".to_owned()
             }
             Self::Gate { hints, .. } => hints.join(" "),
-            Self::Verification { .. } => {
-                "Look at the rows named here; `segue verify --repair` rewrites them from the shape that is the truth now."
-                    .to_owned()
-            }
+            Self::Verification { hint, .. } => hint.clone(),
             Self::Changed { state: State::Done, .. } => {
-                "An applied migration is history: restore its file, and write the new change as a new migration.".to_owned()
+                "An applied migration is history: restore its file, and write the new change as a new migration."
+                    .to_owned()
             }
             Self::Changed { id, .. } => {
                 format!("Restore the file, or run `segue rollback {id}` and apply the new one.")
@@ -180,7 +180,8 @@ impl RunError {
                 "Check the id and the database URL; `segue status` lists what this database knows.".to_owned()
             }
             Self::OtherDatabase { .. } => {
-                "Check the database URL. A restored or copied database keeps the journal of the one it came from.".to_owned()
+                "Check the database URL. A restored or copied database keeps the journal of the one it came from."
+                    .to_owned()
             }
             Self::BadJournal { .. } => {
                 "A newer Segue may have written it: use the version that began this migration.".to_owned()

@@ -6,7 +6,7 @@ use segue_model::value::{Row, Value};
 use crate::error::RunError;
 use crate::guard::Patience;
 use crate::running::Running;
-use crate::window::WINDOW;
+use crate::step::THOROUGH;
 
 /// Findings that one condition shows at most.
 const FINDINGS_MAX: usize = 10;
@@ -51,11 +51,12 @@ impl Running<'_> {
         self.finish(step, "")
     }
 
-    /// Returns the conditions that do not hold.
+    /// Returns the conditions that do not hold. Never asked while locks are held that the application waits for: a condition
+    /// may read every row.
     pub(crate) fn unmet(&mut self, conditions: &[Condition]) -> Result<Unmet, RunError> {
         let mut unmet = Unmet::default();
         for condition in conditions {
-            let rows = self.query(&condition.sql, &[], WINDOW)?;
+            let rows = self.query(&condition.sql, &[], THOROUGH)?;
             if !rows.is_empty() {
                 unmet.add(condition, &rows);
             }

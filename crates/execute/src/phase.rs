@@ -47,7 +47,7 @@ impl Running<'_> {
             self.phase(phase)?;
         }
         self.wait_for_standbys()?;
-        self.reach(State::Done)
+        self.end()
     }
 
     /// Moves the authority to the new shape.
@@ -74,6 +74,14 @@ impl Running<'_> {
 
     /// Drops the old shape, after the cool-down and a last verification.
     pub(crate) fn cleanup(&mut self) -> Result<(), RunError> {
+        if !self.said.cleanup_agreed {
+            let reason = "nobody has agreed that the old shape is dropped, which cannot be taken back".to_owned();
+            let hint = format!(
+                "Look for references to the old shape in code, views and jobs, then type: segue cleanup {} --yes --i-checked-references",
+                self.id()
+            );
+            return Err(RunError::Gate { step: None, reasons: vec![reason], hints: vec![hint] });
+        }
         if !self.has_begun(Phase::Cleanup) {
             let age = Duration::from_secs(self.record.state_age_s);
             let remaining = self.env.run.options.cool_down.saturating_sub(age);
@@ -86,7 +94,7 @@ impl Running<'_> {
             }
         }
         self.phase(Phase::Cleanup)?;
-        self.reach(State::Done)
+        self.end()
     }
 
     /// Returns whether a step of this phase may have changed the application's tables.

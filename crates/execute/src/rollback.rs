@@ -10,23 +10,30 @@ use segue_model::step::{Asks, Step, Transaction, Undo, UndoStep};
 use crate::error::RunError;
 use crate::gate::Unmet;
 use crate::guard::{LONG, Patience};
+use crate::kept::note_of;
 use crate::observer::Progress;
+use crate::retreat::Retreat;
 use crate::running::{JOURNAL_WAIT, Running};
 use crate::shape::difference;
-use crate::step::limit;
+use crate::step::{limit, limit_of_undo};
 
 impl Running<'_> {
     /// Takes everything back, from where an earlier rollback stopped.
     pub(crate) fn take_back(&mut self) -> Result<(), RunError> {
         let plan = Rc::clone(&self.plan);
         let steps: Vec<&Step> = plan.steps.iter().rev().filter(|step| self.may_be_there(step)).collect();
-        if self.record.state != State::RollingBack {
+        let mut retreat = if self.record.state == State::RollingBack {
+            Retreat::resumed(self)
+        } else {
             self.refuse_rollback(&steps)?;
             self.note_drift()?;
-            self.set_state(State::RollingBack)?;
-        }
+            Retreat::from(self.record.state)
+        };
         for step in steps {
-            self.undo(step).map_err(|error| error.at(step.id, step.phase))?;
+            if let Err(error) = self.take_back_step(step, &mut retreat) {
+                self.withdraw(&retreat, &error);
+                return Err(error.at(step.id, step.phase));
+            }
         }
         let found = self.persist(&Patience::nothing(), Self::shape)?;
         if found != plan.shape {
@@ -34,7 +41,9 @@ impl Running<'_> {
             self.note(format!("after the rollback the tables are not as they were before the migration:\n{lines}"));
             self.outcome.difference = Some(lines);
         }
-        self.set_state(State::RolledBack)
+        self.set_state(State::RolledBack)?;
+        self.tell_kept();
+        Ok(())
     }
 
     /// Refuses while nothing has been taken back yet.
@@ -73,7 +82,20 @@ impl Running<'_> {
         }
     }
 
-    fn undo(&mut self, step: &Step) -> Result<(), RunError> {
+    /// What a phase left that was not finished is taken back first: only at a gate do both shapes have names by which they
+    /// can be compared, and from there on values could be lost.
+    fn take_back_step(&mut self, step: &Step, retreat: &mut Retreat) -> Result<(), RunError> {
+        if !retreat.checked && retreat.loses_by(step) {
+            self.check_before_loss(retreat)?;
+            retreat.checked = true;
+        }
+        if self.record.state != State::RollingBack {
+            self.begin_retreat(step, retreat)?;
+        }
+        self.undo(step, retreat)
+    }
+
+    fn undo(&mut self, step: &Step, retreat: &mut Retreat) -> Result<(), RunError> {
         self.env.tell(&Progress::UndoBegins { step });
         let interrupted = self.is_open(step.id);
         self.persist(&Patience::journal(step), |me| me.intend(step, Mark::UndoIntent))?;
@@ -83,15 +105,26 @@ impl Running<'_> {
                 me.execute_all(&step.on_interrupted, limit(step))
             })?;
         }
+        let mut kept = Vec::new();
         let undos = step.undo.steps();
         for (at, undo) in undos.iter().enumerate() {
-            match undo.transaction {
-                Transaction::Own => self.undo_in_one_transaction(step, undo, at + 1 == undos.len())?,
-                Transaction::None => self.undo_outside_a_transaction(step, undo)?,
+            let Some(keeps) = &undo.keeps else {
+                let note = (at + 1 == undos.len()).then(|| note_of(&kept));
+                self.undo_part(step, undo, note, retreat)?;
+                continue;
+            };
+            // Nobody has written the new shape: what it holds follows from the old one.
+            if !retreat.reached_ready() {
+                continue;
             }
+            self.undo_in_one_transaction(step, undo, None)?;
+            retreat.copies.push(keeps.clone());
+            kept.extend(self.count_kept(step, undo, keeps)?);
         }
-        self.finish_undo(step)?;
+        self.finish_undo(step, note_of(&kept))?;
+        retreat.undone(step);
         if let Undo::Lossy { loses, .. } = &step.undo
+            && !self.is_kept_empty(retreat)
             && !self.outcome.lost.contains(loses)
         {
             self.outcome.lost.push(loses.clone());
@@ -100,23 +133,49 @@ impl Running<'_> {
         Ok(())
     }
 
-    /// The last transaction of an undo is committed together with the journal's entry, or neither is.
-    fn undo_in_one_transaction(&mut self, step: &Step, undo: &UndoStep, last: bool) -> Result<(), RunError> {
+    /// Does a part of an undo; with a `note`, the last.
+    fn undo_part(
+        &mut self,
+        step: &Step,
+        undo: &UndoStep,
+        note: Option<String>,
+        retreat: &mut Retreat,
+    ) -> Result<(), RunError> {
+        let last = note.is_some();
+        match undo.transaction {
+            Transaction::Own => self.undo_in_one_transaction(step, undo, note)?,
+            Transaction::None => {
+                retreat.half_undone = true;
+                self.undo_outside_a_transaction(step, undo)?;
+            }
+        }
+        retreat.half_undone |= !last;
+        Ok(())
+    }
+
+    /// The last transaction of an undo is committed together with the journal's entry, or neither is. Its conditions are asked
+    /// before its locks are taken: they may read every row.
+    pub(crate) fn undo_in_one_transaction(
+        &mut self,
+        step: &Step,
+        undo: &UndoStep,
+        note: Option<String>,
+    ) -> Result<(), RunError> {
         let patience = patience_of(step, undo);
         self.persist(&patience, |me| {
             if !me.may_be_there(step) {
                 return Ok(());
             }
+            let unmet = me.unmet(&undo.conditions)?;
+            closed(me.id(), unmet)?;
             me.look_before_queueing(&patience)?;
             let (mut event, mut locked) = (None, me.env.clock.now());
             me.own(patience.tries.each, |me| {
                 me.take_locks(&undo.locks)?;
                 locked = me.env.clock.now();
-                let unmet = me.unmet(&undo.conditions)?;
-                closed(me.id(), unmet)?;
-                me.execute_all(&undo.sql, limit(step))?;
-                if last {
-                    event = Some(me.record_undone(step)?);
+                me.execute_all(&undo.sql, limit_of_undo(undo))?;
+                if let Some(note) = &note {
+                    event = Some(me.record_undone(step, note)?);
                 }
                 Ok(())
             })?;
@@ -131,25 +190,25 @@ impl Running<'_> {
             me.fence()?;
             let unmet = me.unmet(&undo.conditions)?;
             closed(me.id(), unmet)?;
-            me.execute_all(&undo.sql, limit(step))?;
+            me.execute_all(&undo.sql, limit_of_undo(undo))?;
             me.fence()
         })
     }
 
-    fn finish_undo(&mut self, step: &Step) -> Result<(), RunError> {
+    fn finish_undo(&mut self, step: &Step, note: String) -> Result<(), RunError> {
         self.persist(&Patience::journal(step), |me| {
             if !me.may_be_there(step) {
                 return Ok(());
             }
-            let event = me.own(JOURNAL_WAIT, |me| me.record_undone(step))?;
+            let event = me.own(JOURNAL_WAIT, |me| me.record_undone(step, &note))?;
             me.events.push(event);
             Ok(())
         })
     }
 
-    fn record_undone(&mut self, step: &Step) -> Result<Event, RunError> {
+    fn record_undone(&mut self, step: &Step, note: &str) -> Result<Event, RunError> {
         let shape = self.shape()?;
-        self.record(step, Mark::Undone, shape, String::new())
+        self.record(step, Mark::Undone, shape, note.to_owned())
     }
 }
 

@@ -75,6 +75,10 @@ pub struct Said {
     pub old_version_stopped: bool,
     /// No process that uses the new shape runs any more.
     pub new_version_stopped: bool,
+    /// The old shape may be dropped, and nothing refers to it any more.
+    pub cleanup_agreed: bool,
+    /// A rollback may lose what only the new shape holds: it is not verified first.
+    pub accept_loss: bool,
 }
 
 impl Run<'_> {
@@ -95,7 +99,7 @@ impl Run<'_> {
         self.resume_by(&MachineClock::start(), id, target)
     }
 
-    /// Verifies every row again, at any gate. With `repair`, wrong rows are rewritten from the authority first.
+    /// Verifies every row again, at any gate, and once all rows are brought over. With `repair`, wrong rows are rewritten from the authority first.
     ///
     /// # Errors
     /// Any [`RunError`]; [`RunError::Verification`] when rows are wrong.
@@ -119,18 +123,21 @@ impl Run<'_> {
         self.contract_by(&MachineClock::start(), id, said)
     }
 
-    /// Drops the old shape. Wants the migration to be contracted, and the cool-down to be over.
+    /// Drops the old shape. Wants the migration to be contracted, and the cool-down to be over. One that reverses another
+    /// ends with both taken back: either may be applied again.
     ///
     /// # Errors
-    /// Any [`RunError`].
-    pub fn cleanup(&self, id: &MigrationId) -> Result<Outcome, RunError> {
-        self.cleanup_by(&MachineClock::start(), id)
+    /// Any [`RunError`]; [`RunError::Gate`] while nobody has agreed to it.
+    pub fn cleanup(&self, id: &MigrationId, said: Said) -> Result<Outcome, RunError> {
+        self.cleanup_by(&MachineClock::start(), id, said)
     }
 
-    /// Takes a migration back, from any state but done.
+    /// Takes a migration back, from any state but done. Once both shapes were in use, every row is verified first, and values
+    /// that only the new shape can hold are kept in a copy.
     ///
     /// # Errors
-    /// Any [`RunError`]; [`RunError::RollbackClosed`] when something cannot be taken back any more.
+    /// Any [`RunError`]; [`RunError::RollbackClosed`] when something cannot be taken back any more,
+    /// [`RunError::Verification`] when rows are wrong.
     pub fn rollback(&self, id: &MigrationId, said: Said) -> Result<Outcome, RunError> {
         self.rollback_by(&MachineClock::start(), id, said)
     }
@@ -187,8 +194,8 @@ impl Run<'_> {
         self.advance(clock, id, said, (State::Flipped, State::Contracted), |running| running.contract())
     }
 
-    pub(crate) fn cleanup_by(&self, clock: &dyn Clock, id: &MigrationId) -> Result<Outcome, RunError> {
-        self.advance(clock, id, Said::default(), (State::Contracted, State::Done), |running| running.cleanup())
+    pub(crate) fn cleanup_by(&self, clock: &dyn Clock, id: &MigrationId, said: Said) -> Result<Outcome, RunError> {
+        self.advance(clock, id, said, (State::Contracted, State::Done), |running| running.cleanup())
     }
 
     fn advance(
@@ -204,7 +211,7 @@ impl Run<'_> {
             if state == from {
                 running.said = said;
                 go(running)?;
-            } else if state != to {
+            } else if state != to && !(to == State::Done && running.has_reversed()?) {
                 return Err(RunError::WrongState { id: running.id().clone(), state, wanted: from });
             }
             Ok(running.outcome.clone())
@@ -240,7 +247,8 @@ impl Run<'_> {
 }
 
 impl Running<'_> {
-    /// Between two gates the names are those of neither: what is counted or repaired then could be the wrong side.
+    /// Between two gates the names are those of neither: what is counted or repaired then could be the wrong side. Once all
+    /// rows are brought over there are two sides to compare, also when `apply` stopped because they differ.
     fn is_at_a_gate(&self) -> Result<(), RunError> {
         let state = self.record.state;
         let wanted = match state {
@@ -248,9 +256,17 @@ impl Running<'_> {
             State::Flipped if self.has_begun(Phase::Contract) => State::Contracted,
             State::Contracted if self.has_begun(Phase::Cleanup) => State::Done,
             State::Ready | State::Flipped | State::Contracted => return Ok(()),
+            State::Started | State::Expanded if self.is_brought_over() => return Ok(()),
             State::RolledBack | State::RollingBack | State::Started | State::Expanded | State::Done => State::Ready,
         };
         Err(RunError::WrongState { id: self.id().clone(), state, wanted })
+    }
+
+    fn is_brought_over(&self) -> bool {
+        let steps = &self.plan.steps;
+        let before = steps.iter().filter(|step| step.phase <= Phase::Backfill).all(|step| self.is_done(step.id));
+        let flips = steps.iter().any(|step| step.phase > Phase::Verify && self.may_be_there(step));
+        before && !flips
     }
 }
 

@@ -8,7 +8,7 @@ use segue_model::ident::MigrationId;
 use segue_model::journal::{Event, Mark, Record, State};
 use segue_model::plan::{Plan, Strategy};
 use segue_model::server::Identity;
-use segue_model::session::{Begin, Fail, Journal, Session};
+use segue_model::session::{Begin, Fail, FailKind, Journal, Session};
 use segue_model::sql::Sql;
 use segue_model::step::{Action, Step, Transaction};
 use segue_model::value::{Row, Value};
@@ -76,8 +76,6 @@ pub(crate) struct Running<'r> {
     pub(crate) work: Box<dyn Session>,
     /// The work session's process id and start.
     pub(crate) backend: (i64, String),
-    /// The lease's number.
-    pub(crate) epoch: i64,
     /// Where the database went since the journal was last written: a failover.
     pub(crate) moved_to: Option<Identity>,
     /// The record is not written yet.
@@ -236,10 +234,20 @@ impl Running<'_> {
         result
     }
 
-    /// Fails when the lease is not ours any more.
+    /// Fails when the lease is not ours any more. While our own heartbeat takes it again with a new connection, the
+    /// transaction is to be done again.
     pub(crate) fn fence(&mut self) -> Result<(), RunError> {
-        let Running { env, work, record, epoch, .. } = self;
-        if env.journal().fence(&mut **work, &record.id, *epoch)? { Ok(()) } else { Err(RunError::LostLease) }
+        let Running { env, control, work, record, .. } = self;
+        let epoch = control.epoch();
+        if env.journal().fence(&mut **work, &record.id, epoch)? {
+            return Ok(());
+        }
+        if control.may_have_moved_from(epoch) {
+            return Err(
+                Fail::new(FailKind::Serialization, "the lease was just taken again by our own heartbeat").into()
+            );
+        }
+        Err(RunError::LostLease)
     }
 
     /// Runs one reviewed statement, unless the user wants to stop at once.

@@ -1,5 +1,7 @@
 //! Statements that have no transaction: after an interruption the catalog says what came of them.
 
+use std::time::Duration;
+
 use segue_model::journal::Mark;
 use segue_model::session::{Fail, FailKind};
 use segue_model::sql::Sql;
@@ -10,6 +12,9 @@ use crate::error::RunError;
 use crate::guard::Patience;
 use crate::running::{QUESTION, Running};
 use crate::step::limit;
+
+/// How long a user who wants to stop now waits for the removal of what the cancelled statement left.
+const AT_ONCE: Duration = Duration::from_secs(10);
 
 /// What the catalog says about a statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,21 +64,38 @@ impl Running<'_> {
         Ok(remains == Remains::Done)
     }
 
-    /// Clears what a failed try left broken: nobody should have to wait for the next run to get rid of an invalid index.
-    /// Best effort, since the next run settles it anyway.
+    /// Clears what a failed or cancelled try left broken: nobody should have to wait for the next run to get rid of an
+    /// invalid index. Best effort, since the next run settles it anyway.
     fn clear_after(&mut self, step: &Step, settle: &Sql, error: &RunError) {
-        let RunError::Fail { source, .. } = error else { return };
-        if !source.outcome_unknown() && self.fence().is_ok() && self.remains(settle).is_ok_and(|r| r == Remains::Broken)
-        {
-            let cleared = self.execute_all(&step.on_interrupted, limit(step));
-            if let Err(why) = cleared {
-                self.note(format!("what step {} left behind could not be cleared yet: {why}", step.id));
-            }
+        let limit = match error {
+            RunError::Fail { source, .. } if !source.outcome_unknown() => limit(step),
+            RunError::Interrupted if self.is_open(step.id) => AT_ONCE,
+            _ => return,
+        };
+        if self.fence().is_err() || !self.remains_now(settle).is_ok_and(|remains| remains == Remains::Broken) {
+            return;
+        }
+        // Not by `execute`, which does nothing more once the user has asked to stop now.
+        let cleared =
+            step.on_interrupted.iter().try_for_each(|sql| self.work.execute(sql.as_str(), &[], limit).map(drop));
+        if let Err(why) = cleared {
+            self.note(format!(
+                "what step {} left behind is still there ({why}): `segue apply {1}` or `segue rollback {1}` clears it",
+                step.id,
+                self.id()
+            ));
         }
     }
 
     fn remains(&mut self, settle: &Sql) -> Result<Remains, RunError> {
-        let rows = self.query(settle, &[], QUESTION)?;
+        if self.env.run.stop.at_once() {
+            return Err(RunError::Interrupted);
+        }
+        self.remains_now(settle)
+    }
+
+    fn remains_now(&mut self, settle: &Sql) -> Result<Remains, RunError> {
+        let rows = self.work.query(settle.as_str(), &[], QUESTION)?;
         match rows.first().and_then(|row| row.first()).and_then(Value::as_str) {
             Some("done") => Ok(Remains::Done),
             Some("undone") => Ok(Remains::Undone),

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use segue_model::journal::Mark;
-use segue_model::lock::{Blocks, RelationLock};
+use segue_model::lock::{Blocks, LockMode, RelationLock};
 use segue_model::sql::Sql;
-use segue_model::step::{Action, Step, Transaction};
+use segue_model::step::{Action, Step, Transaction, UndoStep};
 
 use crate::error::RunError;
 use crate::guard::Patience;
@@ -15,12 +15,19 @@ use crate::running::{JOURNAL_WAIT, Running};
 /// The longest that a statement may take which keeps the application waiting and reads no rows: longer is a bug or a hang.
 const BRIEF: Duration = Duration::from_secs(60);
 
-/// The longest that a statement may take which reads or writes every row.
-const THOROUGH: Duration = Duration::from_secs(24 * 3600);
+/// The longest that a statement or question may take which reads or writes every row, and keeps nobody waiting for it.
+pub(crate) const THOROUGH: Duration = Duration::from_secs(24 * 3600);
 
 /// Returns the longest that a statement of this step may take.
 pub(crate) fn limit(step: &Step) -> Duration {
     if step.blocks >= Blocks::Writes && !step.rewrites && !step.scans { BRIEF } else { THOROUGH }
+}
+
+/// Returns the longest that a statement of this undo may take. SQLite's one lock has no weaker form: what reads every row
+/// holds it too.
+pub(crate) fn limit_of_undo(undo: &UndoStep) -> Duration {
+    let holds_up = |lock: &RelationLock| lock.mode != LockMode::Write && lock.mode.blocks() >= Blocks::Writes;
+    if undo.locks.iter().any(holds_up) { BRIEF } else { THOROUGH }
 }
 
 impl Running<'_> {

@@ -4,6 +4,9 @@ mod crash;
 mod fake;
 mod guard;
 mod refusals;
+mod retreat;
+mod reversal;
+mod signs;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
@@ -15,14 +18,15 @@ use segue_model::lock::{Blocks, LockMode, LockTries, RelationLock};
 use segue_model::plan::{Evidence, Plan, Strategy};
 use segue_model::sql::Sql;
 use segue_model::step::{
-    Action, Asks, Backfill, Condition, Cut, Gate, Phase, Snapshot, Step, Transaction, Undo, UndoStep, Verify,
+    Action, Asks, Backfill, Condition, Cut, Gate, Kept, Phase, Snapshot, Step, Transaction, Undo, UndoStep, Verify,
 };
 
 use crate::observer::{Observer, Progress};
 use crate::{Options, Outcome, Run, RunError, Said, Stop, Target};
 use fake::{Database, FakeClock, Side};
 
-const BOTH_STOPPED: Said = Said { old_version_stopped: true, new_version_stopped: true };
+const BOTH_STOPPED: Said =
+    Said { old_version_stopped: true, new_version_stopped: true, cleanup_agreed: true, accept_loss: false };
 
 /// Notes what it is told, a word or two each.
 #[derive(Default)]
@@ -104,7 +108,7 @@ impl<'d> Process<'d> {
         match state {
             State::Ready => self.run().flip_by(&self.clock, &id()),
             State::Flipped => self.run().contract_by(&self.clock, &id(), BOTH_STOPPED),
-            State::Contracted => self.run().cleanup_by(&self.clock, &id()),
+            State::Contracted => self.run().cleanup_by(&self.clock, &id(), BOTH_STOPPED),
             _ => panic!("nothing follows {state:?} by hand"),
         }
         .map(drop)
@@ -206,6 +210,17 @@ fn snapshot(id: u32) -> Step {
     let copy = Some((cut(), Sql::fixed("copy")));
     let action = Action::Snapshot(Snapshot { keeps, create: vec![Sql::fixed("+copy")], copy });
     step(id, Phase::Cleanup, action, Undo::Nothing)
+}
+
+/// The plan whose sync is taken back after a copy was made of what only the new shape holds.
+fn keeping() -> Plan {
+    let mut plan = plan();
+    let Undo::Lossless(undos) = &mut plan.steps[1].undo else { panic!() };
+    let copy = TableName { schema: Ident::known("main"), name: Ident::known("copy_kept") };
+    let keeps = Kept { table: copy, count: Sql::fixed("held copykept"), drop_empty: Sql::fixed("-copykept") };
+    let sql = vec![Sql::fixed("-copykept"), Sql::fixed("+copykept")];
+    undos.insert(0, UndoStep { sql, keeps: Some(keeps), ..undos[0].clone() });
+    plan
 }
 
 fn plan() -> Plan {

@@ -48,7 +48,7 @@ impl Running<'_> {
         let mut report = self.outcome.verified.take().unwrap_or_default();
         report.tables.retain(|known| known.step != step.id);
         report.tables.push(table);
-        self.conclude(report)?;
+        self.conclude(report, false)?;
         self.finish(step, &note)
     }
 
@@ -60,7 +60,7 @@ impl Running<'_> {
             let table = self.look_at(step, verify, repair).map_err(|error| error.at(step.id, step.phase))?;
             report.tables.push(table);
         }
-        self.conclude(report)
+        self.conclude(report, repair)
     }
 
     /// Fails when the means of sync are not all there and at work.
@@ -107,29 +107,43 @@ impl Running<'_> {
         })
     }
 
-    fn conclude(&mut self, report: VerifyReport) -> Result<(), RunError> {
+    fn conclude(&mut self, report: VerifyReport, repaired: bool) -> Result<(), RunError> {
         self.env.tell(&Progress::Verified { report: &report });
         self.outcome.verified = Some(report.clone());
-        if report.is_clean() { Ok(()) } else { Err(RunError::Verification { report }) }
+        if report.is_clean() {
+            return Ok(());
+        }
+        let hint = self.how_to_mend(&report, repaired, self.record.state);
+        Err(RunError::Verification { report, hint })
+    }
+
+    /// Names a command that works in a state.
+    pub(crate) fn how_to_mend(&self, report: &VerifyReport, repaired: bool, state: State) -> String {
+        let id = self.id();
+        let truth = if state >= State::Flipped { "new" } else { "old" };
+        let wrong = |step: &Step| report.tables.iter().any(|table| table.step == step.id && table.wrong() > 0);
+        let mut steps = self.plan.steps.iter().filter(|step| wrong(step));
+        let mends =
+            steps.all(|step| matches!(&step.action, Action::Verify(verify) if repair_by(verify, state).is_some()));
+        if repaired || !mends {
+            return format!(
+                "They cannot be rewritten from the {truth} shape, which is the truth now: correct them by hand, see that all are right with `segue verify {id}`, and go on."
+            );
+        }
+        format!(
+            "Look at the rows named here; `segue verify {id} --repair` rewrites them from the {truth} shape, which is the truth now. Then run the same command again."
+        )
     }
 
     /// Looks at a whole table; with `repair`, rewrites what is wrong from the authority and looks again.
     fn look_at(&mut self, step: &Step, verify: &Verify, repair: bool) -> Result<TableReport, RunError> {
         self.persist(&Patience::journal(step), |me| me.unmet(&verify.conditions))?.or_gate(Some(step.id))?;
         let found = self.count(step, verify, None)?;
-        let Some(repair) = self.repair_by(verify).filter(|_| repair && found.wrong() > 0) else {
+        let Some(repair) = repair_by(verify, self.record.state).filter(|_| repair && found.wrong() > 0) else {
             return Ok(found);
         };
         let repaired = self.count(step, verify, Some(repair))?.repaired;
         Ok(TableReport { repaired, ..self.count(step, verify, None)? })
-    }
-
-    fn repair_by<'v>(&self, verify: &'v Verify) -> Option<&'v Sql> {
-        if self.record.state >= State::Flipped {
-            verify.repair_from_new.as_ref()
-        } else {
-            Some(&verify.repair_from_old)
-        }
     }
 
     /// Counts a whole table by windows; with `repair`, windows with wrong rows are repaired.
@@ -141,7 +155,12 @@ impl Running<'_> {
         let mut report = empty_report(step, verify);
         let mut at = low;
         while at < end {
-            let looked = self.persist(&patience, |me| me.look(verify, at, end, &size))?;
+            let looked = self.persist(&patience, |me| {
+                let began = me.env.clock.now();
+                let looked = me.look(verify, at, end, &size);
+                size.heed(&looked, me.env.clock.now().saturating_sub(began));
+                looked
+            })?;
             if let Some(sql) = repair.filter(|_| looked.counted.wrong() > 0) {
                 report.repaired += self.repair(&patience, verify, sql, at, looked.to)?;
             }
@@ -170,6 +189,7 @@ impl Running<'_> {
         Ok(Looked { to, counted, took: self.env.clock.now().saturating_sub(began) })
     }
 
+    /// Repairs a window: in one transaction, or in smaller ones where that takes too long.
     fn repair(
         &mut self,
         patience: &Patience<'_>,
@@ -178,13 +198,38 @@ impl Running<'_> {
         from: i64,
         to: i64,
     ) -> Result<u64, RunError> {
-        self.persist(patience, |me| {
-            me.own(patience.tries.each, |me| {
-                me.execute_all(&verify.before_repair, WINDOW)?;
-                me.execute(sql, &[Value::Int(from), Value::Int(to)], WINDOW)
-            })
+        let mut size = Size::whole(&verify.cut, from, to);
+        let (mut at, mut repaired) = (from, 0);
+        while at < to {
+            let (end, rows) = self.persist(patience, |me| {
+                let began = me.env.clock.now();
+                let end = size.end(at, to);
+                let rows = me.repair_once(patience, verify, sql, (at, end));
+                size.heed(&rows, me.env.clock.now().saturating_sub(began));
+                Ok((end, rows?))
+            })?;
+            (at, repaired) = (end, repaired + rows);
+        }
+        Ok(repaired)
+    }
+
+    fn repair_once(
+        &mut self,
+        patience: &Patience<'_>,
+        verify: &Verify,
+        sql: &Sql,
+        (from, to): (i64, i64),
+    ) -> Result<u64, RunError> {
+        self.own(patience.tries.each, |me| {
+            me.execute_all(&verify.before_repair, WINDOW)?;
+            me.execute(sql, &[Value::Int(from), Value::Int(to)], WINDOW)
         })
     }
+}
+
+/// Returns the repair from the shape that is the authority in `state`.
+fn repair_by(verify: &Verify, state: State) -> Option<&Sql> {
+    if state >= State::Flipped { verify.repair_from_new.as_ref() } else { Some(&verify.repair_from_old) }
 }
 
 impl Counted {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use segue_model::journal::Checkpoint;
+use segue_model::session::FailKind;
 use segue_model::step::{Cut, Step};
 use segue_model::value::{Row, Value};
 
@@ -37,6 +38,16 @@ impl Size {
         Self { units: u64::from(cut.size.max(1)), target, dearest: 0.0 }
     }
 
+    /// Returns the size of a window whose bounds are known.
+    pub(crate) fn whole(cut: &Cut, from: i64, to: i64) -> Self {
+        Self { units: to.abs_diff(from).max(1), ..Self::first(cut) }
+    }
+
+    /// Returns where the window ends that begins at `from`, counted in its own units.
+    pub(crate) fn end(&self, from: i64, end: i64) -> i64 {
+        from.saturating_add(i64::try_from(self.units).unwrap_or(i64::MAX)).min(end)
+    }
+
     /// Returns the size of the next window.
     pub(crate) fn units(&self) -> u64 {
         self.units
@@ -52,6 +63,20 @@ impl Size {
         let most = BEYOND_DEAREST * self.target.as_secs_f64() / self.dearest.max(f64::MIN_POSITIVE);
         let next = self.units as f64 * factor.clamp(0.5, 2.0);
         self.units = (next.min(most) as u64).clamp(1, u64::from(u32::MAX));
+    }
+
+    /// Learns from a window that failed, where a smaller one may not.
+    pub(crate) fn heed<T>(&mut self, result: &Result<T, RunError>, took: Duration) {
+        let Err(RunError::Fail { source, .. }) = result else { return };
+        match source.kind {
+            FailKind::Deadlock => drop(self.halve()),
+            FailKind::Deadline => {
+                let each = took.as_secs_f64() / self.units as f64;
+                self.dearest = self.dearest.max(each);
+                self.halve();
+            }
+            _ => {}
+        }
     }
 
     /// Halves it; returns whether it could be.

@@ -160,6 +160,11 @@ impl MigrationId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Returns the migration that this one reverses, where its name says that it is a reversal: `1_a` for `1_a_down`.
+    pub fn reverses(&self) -> Option<Self> {
+        self.0.strip_suffix("_down").and_then(|id| Self::new(id).ok())
+    }
 }
 
 impl TryFrom<String> for MigrationId {

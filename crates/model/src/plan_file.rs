@@ -610,11 +610,7 @@ mod tests {
             locks: vec![RelationLock { relation: table(), mode: LockMode::Write }],
             transaction: Transaction::None,
             tries: Some(LockTries::default()),
-            keeps: Some(Kept {
-                table: table(),
-                count: Sql::fixed("SELECT 1"),
-                drop_empty: Sql::fixed("DROP TABLE x"),
-            }),
+            keeps: Some(Kept { table: table(), count: Sql::fixed("SELECT 1"), drop_empty: Sql::fixed("DROP TABLE x") }),
         }
     }
 

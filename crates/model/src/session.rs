@@ -308,8 +308,9 @@ pub trait Journal: Send + Sync {
         at: &Checkpoint,
     ) -> Result<(), Fail>;
 
-    /// Asks for the lease in a transaction of its own: at once when nobody has it or its holder's backend is gone, and
-    /// when the holder's last heartbeat is older than `expiry` by the database's clock.
+    /// Asks for the lease in a transaction of its own: at once when nobody has it or its holder's backend is gone; when the
+    /// holder's last heartbeat is older than `expiry` by the database's clock and it cannot be told whether its backend is
+    /// alive; and when it is alive, only when the heartbeat is older than ten times that.
     ///
     /// # Errors
     /// Any [`Fail`].

@@ -247,7 +247,8 @@ impl Undo {
 pub struct UndoStep {
     /// The statements. Each must do nothing harmful when it is repeated after an interruption (`IF EXISTS`).
     pub sql: Vec<Sql>,
-    /// What must hold first; a row given refuses the rollback.
+    /// What must hold first; a row given refuses the rollback. Asked before the locks are taken, since it may read every
+    /// row: what must still hold under them, the statements themselves must prove (a validated CHECK, a cast that raises).
     pub conditions: Vec<Condition>,
     /// Its locks.
     pub locks: Vec<RelationLock>,

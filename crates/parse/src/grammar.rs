@@ -66,6 +66,12 @@ pub(crate) fn not_yet(at: usize, what: impl Into<String>, table: Option<TableRef
     Found { at, what: Wanted::Change(Change::NotYet { what: what.into(), table }) }
 }
 
+/// Returns what a statement is that does nothing where something of that name exists. An undo would then drop what somebody
+/// else made, and no look beforehand tells what is there at the moment of the statement.
+pub(crate) fn if_missing(words: &str) -> String {
+    format!("{words} IF NOT EXISTS (leave IF NOT EXISTS out: a rollback must never drop what was there before)")
+}
+
 /// Returns whether two references can mean the same table.
 pub(crate) fn same_table(grammar: &dyn Grammar, left: &TableRef, right: &TableRef) -> bool {
     let schemas = match (&left.schema, &right.schema) {

@@ -209,13 +209,13 @@ ALTER TABLE orders ALTER c TYPE geometry(Point, 4326), ALTER d TYPE double preci
 #[test]
 fn new_columns_carry_their_clauses() {
     insta::assert_snapshot!(postgres(
-        "ALTER TABLE t ADD a int NOT NULL DEFAULT 0, ADD IF NOT EXISTS b text DEFAULT 'x, (y' COLLATE \"C\" NOT NULL,
+        "ALTER TABLE t ADD a int NOT NULL DEFAULT 0, ADD b text DEFAULT 'x, (y' COLLATE \"C\" NOT NULL,
   ADD COLUMN c int CHECK (c > 0) DEFAULT (1 + 2) REFERENCES o(id), ADD d serial, ADD e int GENERATED ALWAYS AS IDENTITY,
   ADD f int CONSTRAINT nn NOT NULL CONSTRAINT d DEFAULT -1 /* DEFAULT */, ADD g timestamptz DEFAULT now() NULL, ADD h jsonb DEFAULT '{}'::jsonb UNIQUE;
 ALTER TABLE t ADD i timestamptz DEFAULT 'now', ADD j date DEFAULT 'today'::date, ADD k date DEFAULT '2020-01-01'::date, ADD l text[] DEFAULT '{}'::text[];"
     ), @r#"
     1:15 add t.a pg_catalog.int4 not null default (0) constant «0»
-    1:45 add t.b text not null default ('x, (y') constant «'x, (y'» if not exists ["COLLATE"]
+    1:45 add t.b text not null default ('x, (y') constant «'x, (y'» ["COLLATE"]
     2:3 add t.c pg_catalog.int4 default ((1 OPERATOR(§.+) 2)) raises «(1 + 2)» ["CHECK", "REFERENCES"]
     2:68 add t.d serial ["SERIAL"]
     2:82 add t.e pg_catalog.int4 ["GENERATED AS IDENTITY"]
@@ -250,7 +250,7 @@ ALTER TABLE t ADD g DEFAULT 'it''s';"
 fn tables_and_indexes_run_as_written() {
     insta::assert_snapshot!(postgres(
         "CREATE TABLE a (id int PRIMARY KEY, a_id int REFERENCES a);
-CREATE TABLE IF NOT EXISTS s.b (id int);
+CREATE TABLE s.b (id int);
 CREATE UNIQUE INDEX i ON a (id) WHERE id > 0;
 CREATE INDEX ON s.b (id);
 CREATE INDEX CONCURRENTLY j ON a (id);
@@ -275,7 +275,7 @@ CREATE TABLE g () INHERITS (a);"
     "#);
     insta::assert_snapshot!(sqlite(
         "CREATE TABLE a (id INTEGER PRIMARY KEY) STRICT, WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS main.b (a_id REFERENCES a);
+CREATE TABLE main.b (a_id REFERENCES a);
 CREATE UNIQUE INDEX i ON a (id);
 CREATE TABLE c AS SELECT 1;
 CREATE TEMP TABLE d (id);"
@@ -286,6 +286,27 @@ CREATE TEMP TABLE d (id);"
     4:1 not yet CREATE TABLE AS [c]
     5:1 not yet CREATE TEMPORARY TABLE [d]
     "#);
+}
+
+#[test]
+fn what_may_be_there_already_is_never_taken_for_our_own() {
+    insta::assert_snapshot!(postgres(
+        "CREATE TABLE IF NOT EXISTS s.b (id int);
+CREATE INDEX IF NOT EXISTS i ON s.b (id);
+ALTER TABLE t ADD a int, ADD COLUMN IF NOT EXISTS b int;"
+    ), @"
+    1:1 not yet CREATE TABLE IF NOT EXISTS (leave IF NOT EXISTS out: a rollback must never drop what was there before) [s.b]
+    2:1 not yet CREATE INDEX IF NOT EXISTS (leave IF NOT EXISTS out: a rollback must never drop what was there before) [s.b]
+    3:15 add t.a pg_catalog.int4
+    3:26 not yet ADD COLUMN IF NOT EXISTS (leave IF NOT EXISTS out: a rollback must never drop what was there before) [t]
+    ");
+    insta::assert_snapshot!(sqlite(
+        "CREATE TABLE IF NOT EXISTS main.b (id);
+CREATE INDEX IF NOT EXISTS i ON b (id);"
+    ), @"
+    1:1 not yet CREATE TABLE IF NOT EXISTS (leave IF NOT EXISTS out: a rollback must never drop what was there before) [main.b]
+    2:1 not yet CREATE INDEX IF NOT EXISTS (leave IF NOT EXISTS out: a rollback must never drop what was there before) [b]
+    ");
 }
 
 #[test]

@@ -169,16 +169,21 @@ pub(crate) fn notes(operation: &Operation<'_>) -> Vec<String> {
     }
 }
 
-/// Q1: all new columns NULL means "not given", and then the old columns' defaults decide.
+/// Q1: all new columns NULL means "not given", and then the old columns' defaults decide. An UPDATE tells them apart.
 fn explicit_null(pair: &Pair<'_>) -> Option<String> {
-    let old_default_null = |column: &Ident| !has_default(pair.old.iter().map(|old| old.column), column);
+    let old_default_null =
+        |column: &Ident| pair.old.iter().any(|old| old.column.name == *column && !has_default(old.column));
     let decided = pair.new.iter().all(|new| surely_null(&new.forward.nullness, &old_default_null));
     if decided || !all_nullable(pair) {
         return None;
     }
+    let made: Vec<String> = pair.new.iter().map(|new| format!("`{}`", new.forward.source.trim())).collect();
     Some(format!(
-        "An explicit NULL in {} counts as not given until cleanup: such a row gets what its old columns give.",
-        new_names(pair)
+        "An INSERT that gives NULL for {} counts until cleanup as one that does not give it: the row gets {} of its old \
+         columns or their defaults. Where that is not wanted, make the column NOT NULL, or let the transform give NULL for \
+         the old defaults (`nullif(…, '')`).",
+        new_names(pair),
+        made.join(", ")
     ))
 }
 
@@ -200,8 +205,8 @@ fn all_nullable(pair: &Pair<'_>) -> bool {
     pair.new.iter().all(|new| !new.not_null)
 }
 
-fn has_default<'c>(mut columns: impl Iterator<Item = &'c Column>, column: &Ident) -> bool {
-    columns.any(|c| c.name == *column && (c.default.is_some() || c.identity.is_some()))
+fn has_default(column: &Column) -> bool {
+    column.default.as_ref().is_some_and(|text| !text.trim().eq_ignore_ascii_case("null")) || column.identity.is_some()
 }
 
 fn new_names(pair: &Pair<'_>) -> String {
@@ -240,14 +245,20 @@ mod tests {
     fn what_cannot_be_told_apart_is_said_and_nothing_else() {
         let strictly = || strict("first_name", &["first_name"]);
         let totally = || total("coalesce(first_name, '')", &["first_name"]);
-        let null =
-            "An explicit NULL in `name` counts as not given until cleanup: such a row gets what its old columns give.";
+        let null = |made: &str| {
+            format!(
+                "An INSERT that gives NULL for `name` counts until cleanup as one that does not give it: the row gets `{made}` \
+                 of its old columns or their defaults. Where that is not wanted, make the column NOT NULL, or let the \
+                 transform give NULL for the old defaults (`nullif(…, '')`)."
+            )
+        };
         assert_eq!(notes_of(column("name", "text"), strictly(), None), [""; 0]);
-        assert_eq!(notes_of(column("name", "text"), strictly(), Some("'x'")), [null]);
+        assert_eq!(notes_of(column("name", "text"), strictly(), Some("NULL")), [""; 0]);
+        assert_eq!(notes_of(column("name", "text"), strictly(), Some("'x'")), [null("first_name")]);
         assert_eq!(notes_of(column("name", "text").not_null(), totally(), Some("'x'")), [""; 0]);
         let both = notes_of(column("name", "text"), totally(), None);
         assert_eq!(both.len(), 2);
-        assert_eq!(both[0], null);
+        assert_eq!(both[0], null("coalesce(first_name, '')"));
         assert!(
             both[1].starts_with("New code may write NULL into `name` from `ready` on and not before"),
             "{}",

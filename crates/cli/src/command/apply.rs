@@ -64,7 +64,14 @@ fn wanted(
 ) -> Result<Vec<MigrationId>, Failure> {
     let known: Vec<MigrationId> = records.iter().map(|record| record.id.clone()).collect();
     match (&which.migration, reviewed) {
-        (Some(wanted), _) => Ok(vec![project.named(wanted, &known)?]),
+        (Some(wanted), reviewed) => {
+            let id = project.named(wanted, &known)?;
+            match reviewed.filter(|plan| plan.migration != id) {
+                Some(plan) => Err(Failure::usage(format!("the plan is of `{}`, not of `{id}`", plan.migration))
+                    .hint("Name the plan's own migration, or none.")),
+                None => Ok(vec![id]),
+            }
+        }
         (None, Some(plan)) => Ok(vec![plan.migration.clone()]),
         (None, None) => {
             let under_way = |state: State| matches!(state, State::Started | State::Expanded | State::RollingBack);
@@ -105,6 +112,7 @@ fn one(
 ) -> Result<Outcome, Failure> {
     let records = database.records()?;
     if let Some(record) = records.iter().find(|record| record.id == *id && record.state != State::RolledBack) {
+        check_is_under_way(record, reviewed)?;
         return go_on(record, to, run);
     }
     let (migration, texts) = project.migration(database.engine(), id)?;
@@ -113,6 +121,20 @@ fn one(
         check_reviewed(reviewed, &plan)?;
     }
     run.apply(&plan, target(to, plan.strategy)).map_err(operate::failure)
+}
+
+/// Refuses when the plan that was reviewed is not the one that is under way.
+fn check_is_under_way(record: &Record, reviewed: Option<&Plan>) -> Result<(), Failure> {
+    match reviewed.filter(|plan| plan.hash != record.hash) {
+        Some(_) => {
+            Err(Failure::refused(format!("`{}` is under way here with another plan than the reviewed one", record.id))
+                .hint(format!(
+                    "See the plan under way: segue plan {0}; go on with it: segue apply {0}; or take it back.",
+                    record.id
+                )))
+        }
+        None => Ok(()),
+    }
 }
 
 /// Goes on with a migration that has begun; one that is at its target already stays there.

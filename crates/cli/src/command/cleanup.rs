@@ -1,6 +1,6 @@
 //! `segue cleanup`.
 
-use segue_model::ident::MigrationId;
+use segue_execute::Said;
 use segue_model::journal::{Record, State};
 use segue_model::step::{Action, Phase};
 
@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::database::Database;
 use crate::failure::Failure;
 use crate::operate;
-use crate::project::{Project, reversed_by};
+use crate::project::Project;
 
 /// What a person must say before something is dropped.
 #[derive(Debug, Clone, Copy)]
@@ -32,10 +32,10 @@ pub(super) fn run(config: &Config, which: &Which, consent: Consent, format: Form
     if let Some(record) = records.iter().find(|record| record.id == id && record.state == State::Contracted) {
         check_consent(record, consent)?;
     }
-    let outcome = operate::run(database.connector.as_ref(), config, |run| run.cleanup(&id).map_err(operate::failure))?;
-    if let Some(reversed) = reversed_by(&id).filter(|of| records.iter().any(|record| record.id == *of)) {
-        forget_both(&mut database, &id, &reversed)?;
-    }
+    // What was read here may have changed since: the run asks for the consent again, under its lease.
+    let said = Said { cleanup_agreed: consent.yes && consent.references, ..Said::default() };
+    let outcome =
+        operate::run(database.connector.as_ref(), config, |run| run.cleanup(&id, said).map_err(operate::failure))?;
     operate::show(&outcome, format)
 }
 
@@ -61,13 +61,4 @@ fn check_consent(record: &Record, consent: Consent) -> Result<(), Failure> {
             "Look for references to the old shape in code, views and jobs, then type: segue cleanup {} {missing}",
             record.id
         )))
-}
-
-/// A finished reversal leaves the database as it was before the migration it reverses: both may be applied again.
-pub(super) fn forget_both(database: &mut Database, down: &MigrationId, up: &MigrationId) -> Result<(), Failure> {
-    let journal = database.connector.journal();
-    for id in [up, down] {
-        journal.set_state(database.session.as_mut(), id, State::RolledBack)?;
-    }
-    Ok(())
 }

@@ -17,7 +17,7 @@ pub(super) fn run(config: &Config, which: &Which, old_version_stopped: bool, for
     let mut database = Database::open(config)?;
     database.check_writable()?;
     let id = choice::in_state(which, &project, &database.records()?, &[State::Flipped])?;
-    let said = Said { old_version_stopped, new_version_stopped: false };
+    let said = Said { old_version_stopped, ..Said::default() };
     let outcome =
         operate::run(database.connector.as_ref(), config, |run| run.contract(&id, said).map_err(operate::failure))?;
     operate::show(&outcome, format)

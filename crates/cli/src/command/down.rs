@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use segue_model::ident::MigrationId;
 use segue_model::journal::{Record, State};
-use segue_model::plan::Strategy;
 
 use super::apply;
 use super::plan::journalled;
@@ -36,9 +35,6 @@ pub(super) fn run(config: &Config, which: &Which, to: Option<To>, format: Format
     let connector = Arc::clone(&database.connector);
     let target = apply::target(to, plan.strategy);
     let outcome = operate::run(connector.as_ref(), config, |run| run.apply(&plan, target).map_err(operate::failure))?;
-    if outcome.state == State::Done && plan.strategy != Strategy::ExpandContract {
-        super::cleanup::forget_both(&mut database, &down, &id)?;
-    }
     operate::show(&outcome, format)
 }
 

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use crate::config::Config;
+use crate::args::Common;
+use crate::config::DEFAULT;
 use crate::failure::Failure;
 use crate::report;
 
@@ -26,7 +27,8 @@ migrations = \"migrations\"
 ";
 
 /// Writes the configuration and the migrations folder; leaves alone what is there.
-pub(super) fn run(config: &Config, file: &Path) -> Result<(), Failure> {
+pub(super) fn run(common: &Common) -> Result<(), Failure> {
+    let file = common.config.as_deref().unwrap_or(Path::new(DEFAULT));
     if file.exists() {
         report::line(&format!("{} is there already", file.display()));
     } else {
@@ -34,7 +36,7 @@ pub(super) fn run(config: &Config, file: &Path) -> Result<(), Failure> {
             .map_err(|e| Failure::usage(format!("`{}` cannot be written: {e}", file.display())))?;
         report::line(&format!("wrote {}", file.display()));
     }
-    let folder = &config.migrations;
+    let folder = common.dir.as_deref().unwrap_or(Path::new("migrations"));
     std::fs::create_dir_all(folder)
         .map_err(|e| Failure::usage(format!("`{}` cannot be created: {e}", folder.display())))?;
     report::line(&format!("migrations go into {}; next: segue new NAME", folder.display()));

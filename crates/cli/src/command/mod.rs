@@ -14,6 +14,8 @@ mod rollback;
 mod status;
 mod verify;
 
+use segue_execute::Said;
+
 use crate::args::{Cli, Command, Format};
 use crate::config::Config;
 use crate::failure::Failure;
@@ -29,10 +31,13 @@ pub(crate) fn run(cli: &Cli) -> Result<(), Failure> {
     if let Command::Completions { shell } = &cli.command {
         return completions::run(*shell);
     }
+    if matches!(cli.command, Command::Init) {
+        return init::run(&cli.common);
+    }
     let config = Config::load(&cli.common)?;
     let format = cli.common.format;
     match &cli.command {
-        Command::Init => init::run(&config, &cli.common.config),
+        Command::Init => init::run(&cli.common),
         Command::New { name } => new::run(&config, name),
         Command::Plan(which) => plan::run(&config, which, format),
         Command::Apply { which, to, plan } => apply::run(&config, which, *to, plan.as_deref(), format),
@@ -43,7 +48,10 @@ pub(crate) fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Cleanup { which, yes, i_checked_references } => {
             cleanup::run(&config, which, cleanup::Consent { yes: *yes, references: *i_checked_references }, format)
         }
-        Command::Rollback { which, new_version_stopped } => rollback::run(&config, which, *new_version_stopped, format),
+        Command::Rollback { which, new_version_stopped, accept_loss } => {
+            let said = Said { new_version_stopped: *new_version_stopped, accept_loss: *accept_loss, ..Said::default() };
+            rollback::run(&config, which, said, format)
+        }
         Command::Down { which, to } => down::run(&config, which, *to, format),
         Command::Demo { rows } => demo::run(&config, *rows, format),
         Command::Completions { shell } => completions::run(*shell),

@@ -11,7 +11,7 @@ use crate::failure::Failure;
 use crate::report;
 
 const UP: &str = "\
--- The SQL that you would write for a database nobody uses, for example:
+-- The SQL that you would write for a database nobody uses, for example (on SQLite one DROP COLUMN a statement):
 -- ALTER TABLE users ADD COLUMN full_name text;
 -- UPDATE users SET full_name = concat_ws(' ', first_name, last_name);
 -- ALTER TABLE users DROP COLUMN first_name, DROP COLUMN last_name;

@@ -28,7 +28,7 @@ pub(super) fn run(config: &Config, which: &Which, format: Format) -> Result<(), 
     };
     // Later pending migrations may stand on earlier ones, so only the first can be planned on this database.
     let Some(id) = ids.first() else {
-        report::line("nothing is pending");
+        report::line(if format == Format::Json { "null" } else { "nothing is pending" });
         return Ok(());
     };
     let plan = match records.iter().find(|record| record.id == *id && record.state != State::RolledBack) {

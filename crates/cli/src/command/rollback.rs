@@ -16,12 +16,11 @@ const UNFINISHED: [State; 6] =
     [State::RollingBack, State::Started, State::Expanded, State::Ready, State::Flipped, State::Contracted];
 
 /// Takes back a migration that is not cleaned up.
-pub(super) fn run(config: &Config, which: &Which, new_version_stopped: bool, format: Format) -> Result<(), Failure> {
+pub(super) fn run(config: &Config, which: &Which, said: Said, format: Format) -> Result<(), Failure> {
     let project = Project::open(&config.migrations)?;
     let mut database = Database::open(config)?;
     database.check_writable()?;
     let id = choice::in_state(which, &project, &database.records()?, &UNFINISHED)?;
-    let said = Said { old_version_stopped: false, new_version_stopped };
     let outcome =
         operate::run(database.connector.as_ref(), config, |run| run.rollback(&id, said).map_err(operate::failure))?;
     operate::show(&outcome, format)

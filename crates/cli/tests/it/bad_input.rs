@@ -190,6 +190,22 @@ fn a_read_only_sqlite_is_refused() {
 }
 
 #[test]
+fn a_file_that_says_nothing_is_refused() {
+    refused("-- nothing yet\n", "", 1, &["holds no statement"]);
+}
+
+#[test]
+fn a_folder_or_a_configuration_that_is_named_must_be_there() {
+    let database = TempDatabase::new(USERS);
+    let project = Project::new(&database.url());
+    for arguments in [["apply", "--dir", "nowhere"], ["status", "--config", "nowhere.toml"]] {
+        let output = project.segue.run(&arguments);
+        assert_eq!(output.code, 2, "{}", output.stderr);
+        assert!(output.stderr.contains("nowhere"), "{}", output.stderr);
+    }
+}
+
+#[test]
 fn a_command_line_that_is_wrong_ends_with_two() {
     let database = TempDatabase::new(USERS);
     let project = Project::new(&database.url());

@@ -48,6 +48,8 @@ fn a_project_begins_with_init_and_new() {
     assert!(written.lines().any(|line| line.ends_with("_full_name_.sql")), "{written}");
     assert!(written.lines().any(|line| line.ends_with("_full_name_.down.sql")), "{written}");
     assert!(project.segue.ok(&["status"]).contains("pending"));
+    let empty = project.segue.run(&["apply"]);
+    assert_eq!(empty.code, 1, "a template is no migration: {}", empty.stdout);
     assert!(project.segue.ok(&["completions", "bash"]).contains("segue"));
 }
 
@@ -81,6 +83,22 @@ fn what_was_reviewed_is_what_runs() {
     assert_eq!(done[0]["state"], "ready");
     let status = json(&project.segue.ok(&["status", "--format", "json"]));
     assert_eq!(status[0]["hash"], json(&std::fs::read_to_string(&file).expect("it is there"))["hash"]);
+    // The same plan again goes on with it; another one is refused while this one is under way.
+    project.segue.ok(&["apply", "--plan", path]);
+    std::fs::write(&file, &reviewed).expect("our own folder takes files");
+    let other = project.segue.run(&["apply", "--plan", path]);
+    assert_eq!(other.code, 1, "{}", other.stderr);
+    assert!(other.stderr.contains("under way"), "{}", other.stderr);
+}
+
+#[test]
+fn a_file_that_looks_like_a_reversal_is_no_migration() {
+    let database = TempDatabase::new(PEOPLE);
+    let project = Project::new(&database.url());
+    project.write("1_init_down.sql", "DROP TABLE people;");
+    let output = project.segue.run(&["apply"]);
+    assert_eq!(output.code, 2, "{}", output.stderr);
+    assert!(output.stderr.contains(".down.sql"), "{}", output.stderr);
 }
 
 #[test]

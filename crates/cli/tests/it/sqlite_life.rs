@@ -88,12 +88,22 @@ impl Db {
         }
     }
 
-    fn back(&mut self, steps: &[Step], phases: &[Phase]) {
+    /// Takes phases back, and returns the copies that are not empty.
+    fn back(&mut self, steps: &[Step], phases: &[Phase]) -> Vec<TableName> {
+        let mut copies = vec![];
         for step in steps.iter().rev().filter(|step| phases.contains(&step.phase)) {
             for undo in step.undo.steps() {
                 self.transaction(&undo.sql);
+                let Some(kept) = &undo.keeps else { continue };
+                // An interruption may come at any point, so it is done twice.
+                self.transaction(&undo.sql);
+                match self.row(kept.count.as_str()).as_str() {
+                    "0" => self.transaction(std::slice::from_ref(&kept.drop_empty)),
+                    _ => copies.push(kept.table.clone()),
+                }
             }
         }
+        copies
     }
 
     fn transaction(&mut self, all: &[Sql]) {
@@ -413,12 +423,82 @@ fn undo_from_every_phase_gives_the_schema_as_before() {
             let plan = planned(&mut db, plan_of).unwrap();
             db.forward(&plan.steps, &all[..until]);
             assert_ne!(db.shape(), before);
-            db.back(&plan.steps, &all[..until]);
+            assert_eq!(db.back(&plan.steps, &all[..until]), []);
+            assert_eq!(db.row("SELECT count(*) FROM sqlite_schema WHERE name LIKE 'segue%'"), "0");
             assert_eq!(db.shape(), before, "{until}");
             assert_eq!(db.rows("SELECT * FROM users ORDER BY id"), data);
             db.app("INSERT INTO users VALUES (77, 'as', 'before', 0)");
         }
     }
+}
+
+/// Returns the copies that cleanup and rollback would make.
+fn copies_of(plan: &Planned) -> Vec<TableName> {
+    let cleanup = plan.steps.iter().filter_map(|step| match &step.action {
+        Action::Snapshot(snapshot) => Some(snapshot.keeps.clone()),
+        _ => None,
+    });
+    let undo = plan.steps.iter().flat_map(|step| step.undo.steps()).filter_map(|undo| undo.keeps.as_ref());
+    cleanup.chain(undo.map(|kept| kept.table.clone())).collect()
+}
+
+#[test]
+fn a_rollback_keeps_a_copy_of_what_only_the_new_columns_hold() {
+    // Written in the new shape, and the rows of the copy after it: rowid, key, new column.
+    let plans: [(PlanOf<'_>, &str, &str); 3] = [
+        (
+            &split(false),
+            "UPDATE users SET full = CASE id WHEN 1 THEN 'Cher' ELSE 'Bo Diddley' END WHERE id IN (1, 3)",
+            "1 1 Cher",
+        ),
+        (
+            &filled(false),
+            "UPDATE users SET shout = CASE id WHEN 1 THEN 'Ann' ELSE NULL END WHERE id IN (1, 3)",
+            "1 1 Ann",
+        ),
+        (&renamed, "UPDATE users SET given = 'Cher' WHERE id = 1", ""),
+    ];
+    for (plan_of, write, kept) in plans {
+        let mut db = Db::with("users", USERS);
+        let before = db.shape();
+        let plan = planned(&mut db, plan_of).unwrap();
+        db.forward(&plan.steps, &READY);
+        db.app(write);
+        db.forward(&plan.steps, &[Phase::Flip, Phase::Contract]);
+        let copies = db.back(&plan.steps, &Phase::ALL[..6]);
+        assert_eq!(db.shape(), before);
+        assert_eq!(plan.loses.as_ref().is_some_and(|loses| loses.contains("copy")), !kept.is_empty());
+        let names = copies_of(&plan);
+        assert!(names.iter().all(|name| names.iter().filter(|other| *other == name).count() == 1), "{names:?}");
+        let lossy = plan.steps.iter().any(|step| step.undo.class() == "lossy");
+        assert_eq!((copies.len(), lossy), (usize::from(!kept.is_empty()), !kept.is_empty()));
+        for copy in &copies {
+            assert_eq!(db.row(&format!("SELECT * FROM {}", copy.name.as_str())).replace('|', " "), kept);
+            // Another attempt leaves it alone.
+            let again = planned(&mut db, plan_of).unwrap();
+            assert!(!copies_of(&again).contains(copy), "{copy}");
+        }
+    }
+}
+
+#[test]
+fn a_null_that_new_code_gives_becomes_what_the_notes_say() {
+    let mut db = Db::with("users", &USERS.replace("first TEXT", "first TEXT DEFAULT 'x'"));
+    let plan = planned(&mut db, &split(false)).unwrap();
+    db.forward(&plan.steps, &READY);
+    db.app("INSERT INTO users(id, full) VALUES (9, NULL); UPDATE users SET full = NULL WHERE id = 1");
+    assert_eq!(db.row("SELECT first, last, full FROM users WHERE id = 9"), "x|-|x ");
+    assert_eq!(db.row("SELECT first, last, full FROM users WHERE id = 1"), "-|-|-");
+    // Verified on the way to cleanup, and still so after it.
+    db.forward(&plan.steps, &[Phase::Verify, Phase::Flip, Phase::Contract]);
+    db.app("INSERT INTO users(id, full) VALUES (10, NULL)");
+    db.forward(&plan.steps, &[Phase::Cleanup]);
+    assert_eq!(db.row("SELECT group_concat(coalesce(full, '-')) FROM users WHERE id IN (1, 9, 10)"), "-,x ,x ");
+    let said = |db: &mut Db, not_null| {
+        planned(db, &filled(not_null)).unwrap().notes.iter().any(|note| note.contains("gives NULL for `shout`"))
+    };
+    let mut db = Db::with("users", USERS);
+    assert!(said(&mut db, false) && !said(&mut db, true));
 }
 
 #[test]

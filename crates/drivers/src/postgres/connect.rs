@@ -222,15 +222,18 @@ fn configured(target: &Target, host: &Host, label: &str, options: Option<&str>, 
 /// Pins what our statements rely on. What the application's role and database set (`TimeZone`, `DateStyle`,
 /// `session_replication_role`) stays as it is.
 fn pinned(mut wire: Wire, login: Login) -> Result<PostgresSession, Fail> {
-    let since_14 = if login.version >= 140_000 {
-        Sql::fixed("SET client_connection_check_interval = '1s'; SET idle_session_timeout = 0; ")
-    } else {
-        Sql::fixed("")
-    };
+    let since = |version: u32, sql| if login.version >= version { Sql::fixed(sql) } else { Sql::fixed("") };
+    let since_14 = since(140_000, "SET client_connection_check_interval = '1s'; SET idle_session_timeout = 0; ");
+    // A backfill is many transactions, but building an index or VALIDATE is one that takes as long as it takes.
+    let since_17 = since(170_000, "SET transaction_timeout = 0; ");
     let sql = Sql::fill(
         &StandardQuoting,
         include_str!("connect.sql"),
-        &[("path", Hole::Text(&login.search_path)), ("since_14", Hole::Sql(&since_14))],
+        &[
+            ("path", Hole::Text(&login.search_path)),
+            ("since_14", Hole::Sql(&since_14)),
+            ("since_17", Hole::Sql(&since_17)),
+        ],
     );
     wire.send(sql.as_str(), LIMIT)?;
     Ok(PostgresSession::new(wire, login))

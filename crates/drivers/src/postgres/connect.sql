@@ -11,5 +11,5 @@ SET idle_in_transaction_session_timeout = '60s';
 SET tcp_keepalives_idle = 10;
 SET tcp_keepalives_interval = 5;
 SET tcp_keepalives_count = 3;
-{since_14}
+{since_14}{since_17}
 SELECT pg_catalog.set_config('search_path', {path}, false)

@@ -17,16 +17,22 @@ pub(super) fn statement(error: &Error, sql: &str) -> Fail {
     }
 }
 
+/// What the driver says of a server that refuses encryption.
+const WITHOUT_TLS: &str = "server does not support TLS";
+
 /// Returns why there is no connection to `place`. The password is no part of any message here.
 pub(super) fn connecting(error: &Error, place: &str) -> Fail {
     if let Some(said) = error.as_db_error() {
         let code = said.code().code();
         let kind = match code {
-            "3D000" | "53300" | "53400" | "57P03" | "57P01" | "57P02" => FailKind::Connect,
+            "3D000" => FailKind::Usage,
+            "53300" | "53400" | "57P03" | "57P01" | "57P02" => FailKind::Connect,
             _ if code.starts_with("28") => FailKind::Authentication,
             _ => server(said, "").kind,
         };
-        return Fail { code: Some(code.to_owned()), ..Fail::new(kind, format!("{place}: {}", said.message())) };
+        let remedy = if code == "3D000" { "; check the database's name in the URL, or create it" } else { "" };
+        let message = format!("{place}: {}{remedy}", said.message());
+        return Fail { code: Some(code.to_owned()), ..Fail::new(kind, message) };
     }
     let told = told_by_tls(error);
     let text = error.to_string();
@@ -41,6 +47,11 @@ pub(super) fn connecting(error: &Error, place: &str) -> Fail {
     let chain = innermost(error);
     let cause = match (told, kind) {
         (Some(told), _) => told,
+        (None, FailKind::Tls) if chain == WITHOUT_TLS => {
+            "this server takes no encrypted connections; switch them on there (`ssl = on`), or write sslmode=disable in \
+             the URL if nobody can listen on the network between"
+                .to_owned()
+        }
         (None, FailKind::Authentication) if text.contains("password missing") => {
             "the server asks for a password and none is given".to_owned()
         }

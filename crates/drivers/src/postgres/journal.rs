@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use segue_model::ident::MigrationId;
-use segue_model::journal::{Checkpoint, Claim, Event, FORMAT, Holder, Leftover, Mark, Record, State};
+use segue_model::journal::{Checkpoint, Claim, Event, FORMAT, Holder, Leftover, Record, State};
 use segue_model::server::Identity;
 use segue_model::session::{Begin, Fail, FailKind, Journal, Session};
 use segue_model::value::{Row, Value};
@@ -11,6 +11,7 @@ use segue_model::value::{Row, Value};
 use super::blockers::without_literals;
 use super::connect::application_prefix;
 use super::server::text;
+use crate::journal_row::{self, damaged, number};
 
 /// Each statement here touches a row or two.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -20,6 +21,10 @@ const LOCK_WAIT: Duration = Duration::from_secs(5);
 
 /// How often a backend that was told to end is looked for, 50 ms apart.
 const LOOKS_MAX: u32 = 200;
+
+/// How many times longer than the expiry a holder may be silent while its backend is there: a run that is stopped or starved
+/// may come back, and then it must not find another at work beside it.
+const SILENCE_OF_THE_LIVING: u32 = 10;
 
 /// [`Journal`] of PostgreSQL.
 #[derive(Debug, Clone, Copy)]
@@ -48,7 +53,7 @@ impl Journal for PostgresJournal {
 
     fn identity(&self, session: &mut dyn Session) -> Result<Identity, Fail> {
         let rows = session.query("SELECT system, database, timeline FROM segue.meta", &[], LIMIT)?;
-        let row = rows.first().ok_or_else(|| broken("`segue.meta` is empty"))?;
+        let row = rows.first().ok_or_else(|| damaged("`segue.meta` is empty"))?;
         let timeline = number(row, 2)?;
         Ok(Identity { system: text(row, 0), database: text(row, 1), timeline })
     }
@@ -63,7 +68,7 @@ impl Journal for PostgresJournal {
                    greatest(0, pg_catalog.floor(EXTRACT(epoch FROM pg_catalog.clock_timestamp() - state_since)))::bigint, \
                    pg_catalog.to_char(changed_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"') \
                    FROM segue.migration ORDER BY id COLLATE \"C\"";
-        session.query(sql, &[], LIMIT)?.iter().map(record).collect()
+        session.query(sql, &[], LIMIT)?.iter().map(journal_row::record).collect()
     }
 
     fn start(&self, session: &mut dyn Session, record: &Record) -> Result<(), Fail> {
@@ -88,7 +93,7 @@ impl Journal for PostgresJournal {
                    state_since = CASE WHEN state = $2 THEN state_since ELSE pg_catalog.clock_timestamp() END \
                    WHERE id = $1";
         match session.execute(sql, &[id_value(id), Value::from(state.name())], LIMIT)? {
-            0 => Err(broken("the migration is not in the journal")),
+            0 => Err(damaged("the migration is not in the journal")),
             _ => Ok(()),
         }
     }
@@ -97,7 +102,7 @@ impl Journal for PostgresJournal {
         let sql = "SELECT step, mark, pid, backend_start, shape, note FROM segue.event \
                    WHERE migration = $1 AND attempt = $2::int ORDER BY seq";
         let rows = session.query(sql, &[id_value(id), Value::from(i64::from(attempt))], LIMIT)?;
-        rows.iter().map(|row| event(row, id, attempt)).collect()
+        rows.iter().map(|row| journal_row::event(row, id, attempt)).collect()
     }
 
     fn record(&self, session: &mut dyn Session, event: &Event) -> Result<(), Fail> {
@@ -127,14 +132,7 @@ impl Journal for PostgresJournal {
                    WHERE migration = $1 AND attempt = $2::int AND step = $3::int";
         let values = [id_value(id), Value::from(i64::from(attempt)), Value::from(i64::from(step))];
         let rows = session.query(sql, &values, LIMIT)?;
-        let Some(row) = rows.first() else { return Ok(None) };
-        Ok(Some(Checkpoint {
-            step,
-            pass: number(row, 0)?,
-            next: number(row, 1)?,
-            end: number(row, 2)?,
-            rows: number(row, 3)?,
-        }))
+        rows.first().map(|row| journal_row::checkpoint(row, step)).transpose()
     }
 
     fn set_checkpoint(
@@ -263,7 +261,7 @@ impl PostgresJournal {
 
 fn check_format(session: &mut dyn Session) -> Result<(), Fail> {
     let rows = session.query("SELECT format FROM segue.meta", &[], LIMIT)?;
-    let found: i64 = number(rows.first().ok_or_else(|| broken("`segue.meta` is empty"))?, 0)?;
+    let found: i64 = number(rows.first().ok_or_else(|| damaged("`segue.meta` is empty"))?, 0)?;
     if found == i64::from(FORMAT) {
         return Ok(());
     }
@@ -288,6 +286,18 @@ struct Lease {
     beat_age_s: u64,
 }
 
+impl Lease {
+    /// Where the backend cannot be seen, only the heartbeats tell.
+    fn is_held(&self, expiry: Duration) -> bool {
+        let silence = match self.life {
+            Life::Gone => return false,
+            Life::Hidden => expiry,
+            Life::Alive => expiry.saturating_mul(SILENCE_OF_THE_LIVING),
+        };
+        self.beat_age_s <= silence.as_secs()
+    }
+}
+
 fn lease(row: &Row) -> Result<Option<Lease>, Fail> {
     if row.get(1).and_then(Value::as_str).is_none() {
         return Ok(None);
@@ -308,11 +318,11 @@ fn claim_inside(session: &mut dyn Session, id: &MigrationId, holder: &Holder, ex
     session.query("SELECT 1 FROM segue.lease WHERE migration = $1 FOR UPDATE", std::slice::from_ref(&id), LIMIT)?;
     // A statement of its own: it sees what the holder committed while we waited for the row.
     let rows = session.query(include_str!("lease.sql"), std::slice::from_ref(&id), LIMIT)?;
-    let row = rows.first().ok_or_else(|| broken("the lease's row is gone"))?;
+    let row = rows.first().ok_or_else(|| damaged("the lease's row is gone"))?;
     let held = lease(row)?
         .filter(|lease| (lease.holder.pid, &lease.holder.backend_start) != (holder.pid, &holder.backend_start));
     let from = match held {
-        Some(lease) if lease.life != Life::Gone && lease.beat_age_s <= expiry.as_secs() => {
+        Some(lease) if lease.is_held(expiry) => {
             return Ok(Claim::Held { by: lease.holder, beat_age_s: lease.beat_age_s });
         }
         other => other.map(|lease| lease.holder),
@@ -348,34 +358,6 @@ fn wait_until_gone(session: &mut dyn Session, backend: &[Value; 2]) -> Result<()
     Err(Fail::new(FailKind::Server, format!("backend {pid} of an earlier run was told to end and is still there")))
 }
 
-fn record(row: &Row) -> Result<Record, Fail> {
-    let id = MigrationId::new(text(row, 0)).map_err(|error| broken(&error.to_string()))?;
-    let state = State::named(&text(row, 4)).ok_or_else(|| broken("a migration has a state that is not known"))?;
-    Ok(Record {
-        id,
-        checksum: text(row, 1),
-        plan: text(row, 2),
-        hash: text(row, 3),
-        state,
-        attempt: number(row, 5)?,
-        state_age_s: number(row, 6)?,
-        changed_at: text(row, 7),
-    })
-}
-
-fn event(row: &Row, id: &MigrationId, attempt: u32) -> Result<Event, Fail> {
-    Ok(Event {
-        migration: id.clone(),
-        attempt,
-        step: number(row, 0)?,
-        mark: Mark::named(&text(row, 1)).ok_or_else(|| broken("an event has a mark that is not known"))?,
-        pid: number(row, 2)?,
-        backend_start: text(row, 3),
-        shape: text(row, 4),
-        note: text(row, 5),
-    })
-}
-
 fn identity_values(identity: &Identity) -> [Value; 3] {
     [
         Value::from(identity.system.as_str()),
@@ -386,13 +368,4 @@ fn identity_values(identity: &Identity) -> [Value; 3] {
 
 fn id_value(id: &MigrationId) -> Value {
     Value::from(id.as_str())
-}
-
-fn number<T: TryFrom<i64>>(row: &Row, at: usize) -> Result<T, Fail> {
-    let found = row.get(at).and_then(Value::as_i64).and_then(|number| T::try_from(number).ok());
-    found.ok_or_else(|| broken("a number is missing or too large"))
-}
-
-fn broken(what: &str) -> Fail {
-    Fail::new(FailKind::Server, format!("the journal cannot be read: {what}"))
 }

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
+use segue_model::nearest::{nearest, slips};
 use segue_model::session::{Fail, FailKind};
 
 use super::tls::{SslMode, TlsWish};
@@ -139,7 +140,10 @@ type Parts = BTreeMap<String, String>;
 /// # Errors
 /// [`FailKind::Usage`]; never holds a password.
 pub(super) fn resolve(text: &str, env: &BTreeMap<String, String>) -> Result<Target, Fail> {
-    let mut parts = if text.contains("://") { parse_url(text)? } else { parse_keywords(text)? };
+    let mut parts = match after_scheme(text) {
+        Some(rest) => parse_url(rest)?,
+        None => parse_keywords(text)?,
+    };
     check(&parts, "the URL")?;
     add_service(&mut parts, env)?;
     for (keyword, variable, _) in KEYWORDS.iter().filter(|(_, variable, _)| !variable.is_empty()) {
@@ -175,6 +179,12 @@ impl Host {
     }
 }
 
+/// Returns what follows `postgres://`; `None` for a keyword string, whose values may hold `://` too.
+fn after_scheme(text: &str) -> Option<&str> {
+    let (scheme, rest) = text.split_once("://")?;
+    ["postgres", "postgresql"].iter().any(|known| scheme.eq_ignore_ascii_case(known)).then_some(rest)
+}
+
 fn usage(message: impl Into<String>) -> Fail {
     Fail::new(FailKind::Usage, message)
 }
@@ -196,29 +206,18 @@ fn check(parts: &Parts, place: &str) -> Result<(), Fail> {
     Ok(())
 }
 
-fn unknown(keyword: &str) -> Fail {
-    let near = KEYWORDS.iter().map(|(known, ..)| (distance(keyword, known), known)).min();
-    let hint = match near {
-        Some((steps, known)) if steps <= 3 => format!(" (did you mean `{known}`?)"),
-        _ => String::new(),
-    };
-    usage(format!("unknown connection parameter `{}`{hint}", keyword.escape_debug()))
-}
-
-/// Returns how many letters must change to make one word the other.
-fn distance(one: &str, other: &str) -> usize {
-    let other: Vec<char> = other.chars().collect();
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (i, a) in one.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, b) in other.iter().enumerate() {
-            let change = diagonal + usize::from(a != *b);
-            diagonal = row[j + 1];
-            row[j + 1] = change.min(diagonal + 1).min(row[j] + 1);
-        }
+/// Returns the failure of a parameter that does not exist. Its name may be the rest of a password that is written without
+/// quotes or with a bare `&`, so one that is like no parameter is shown only where no password stands beside it.
+fn unknown(keyword: &str, hidden: bool) -> Fail {
+    let near = nearest(keyword, KEYWORDS.iter().map(|(known, ..)| *known));
+    match near.filter(|near| slips(keyword, near) * 3 <= keyword.chars().count()) {
+        Some(near) => usage(format!("unknown connection parameter (did you mean `{near}`?)")),
+        None if hidden => usage(
+            "a connection parameter is unknown: a password with blanks or quotes stands in `'…'`, and in a URL `&` and `=` \
+             in a password are `%26` and `%3D`",
+        ),
+        None => usage(format!("unknown connection parameter `{}`", keyword.escape_debug())),
     }
-    row[other.len()]
 }
 
 fn parse_url(url: &str) -> Result<Parts, Fail> {

@@ -31,6 +31,10 @@ const LOCK_WAIT_OUTSIDE_MS: u64 = 5_000;
 /// What taking locks may cost beyond waiting for them.
 const LOCK_MARGIN: Duration = Duration::from_secs(1);
 
+/// The longest lock wait of a transaction that may keep others out: short tries, windows, the journal's own. Between its
+/// statements there is nothing to wait for, so a run that stops within it is ended by the server after 2 s.
+const LOCK_WAIT_QUICK: Duration = Duration::from_secs(5);
+
 /// `statement_timeout` is a signed 32-bit number of milliseconds.
 const TIMEOUT_MS_MAX: u64 = 2_147_483_647;
 
@@ -174,8 +178,11 @@ impl Session for PostgresSession {
             Begin::Read => Sql::fixed("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL lock_timeout = '5s'"),
             Begin::Write { lock_wait } => Sql::fill(
                 &StandardQuoting,
-                "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = {ms}",
-                &[("ms", Hole::Int(i64::try_from(millis(lock_wait)).unwrap_or(i64::MAX)))],
+                "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = {ms}{idle}",
+                &[
+                    ("ms", Hole::Int(i64::try_from(millis(lock_wait)).unwrap_or(i64::MAX))),
+                    ("idle", Hole::Sql(&idle_limit(lock_wait))),
+                ],
             ),
         };
         self.wire.send(sql.as_str(), SHORT)?;
@@ -263,6 +270,9 @@ impl Session for PostgresSession {
         let rows = self.run(include_str!("backend.sql"), &[], SHORT)?.rows;
         let row =
             rows.first().ok_or_else(|| Fail::new(FailKind::Server, "the server does not show our own backend"))?;
+        if row[1] == Value::Null {
+            return Err(hidden(&server::text(row, 2), &server::text(row, 3)));
+        }
         Ok((row[0].as_i64().unwrap_or(0), server::text(row, 1)))
     }
 
@@ -289,6 +299,24 @@ impl Session for PostgresSession {
 fn millis(limit: Duration) -> u64 {
     // 0 would mean without end.
     u64::try_from(limit.as_millis()).unwrap_or(TIMEOUT_MS_MAX).clamp(1, TIMEOUT_MS_MAX)
+}
+
+/// A role that is set at login (`ALTER ROLE … SET role`) is shown no details of sessions that logged in as another, its own
+/// among them: whether the holder of a lease is alive could not be told, and no backend that was left behind be found.
+fn hidden(role: &str, login: &str) -> Fail {
+    let message = format!(
+        "the role {role}, which is set when {login} logs in, cannot see its own sessions: GRANT pg_read_all_stats TO {role}, \
+         or log in as a role that is not changed"
+    );
+    Fail::new(FailKind::Usage, message)
+}
+
+fn idle_limit(lock_wait: Duration) -> Sql {
+    if lock_wait <= LOCK_WAIT_QUICK {
+        Sql::fixed("; SET LOCAL idle_in_transaction_session_timeout = '2s'")
+    } else {
+        Sql::fixed("")
+    }
 }
 
 fn is_concurrent(sql: &str) -> bool {

@@ -14,6 +14,9 @@ const INSTRUCTIONS_A_LOOK: i32 = 1000;
 /// How long a wait for the write lock rests between two looks. The lock has no queue, so a short rest is what gets it.
 const BUSY_REST: Duration = Duration::from_millis(1);
 
+/// How long others have the file between two turns of a statement: readers that were kept out get in and out again.
+const TURN_REST: Duration = Duration::from_millis(75);
+
 /// The limits of the statement that runs now, seen by SQLite's handlers and by other threads.
 #[derive(Debug, Default)]
 pub(super) struct Watch {
@@ -53,6 +56,19 @@ impl Watch {
         self.running.store(true, Ordering::SeqCst);
     }
 
+    /// Rests, and gives the statement another turn of this length; returns whether it may take it.
+    pub(super) fn another_turn(&self, turn: Duration) -> bool {
+        let over = |watch: &Self| watch.is_cancelled() || watch.is_late();
+        if over(self) {
+            return false;
+        }
+        rest(TURN_REST);
+        if let Some(limits) = self.limits.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+            limits.busy = limits.statement.min(Instant::now() + turn);
+        }
+        !over(self)
+    }
+
     /// Notes that the statement is over.
     pub(super) fn end(&self) {
         self.running.store(false, Ordering::SeqCst);
@@ -72,17 +88,19 @@ impl Watch {
         *self.limits.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "SQLite asks in the middle of a statement: this wait cannot be the runner's"
-    )]
     fn may_wait(&self) -> bool {
         if self.is_cancelled() || self.limits().is_none_or(|limits| Instant::now() >= limits.busy) {
             return false;
         }
-        thread::sleep(BUSY_REST);
+        rest(BUSY_REST);
         true
     }
+}
+
+/// Waits for a moment in the middle of something that waits for a lock.
+#[expect(clippy::disallowed_methods, reason = "whoever waits for a lock here is no runner, which would have a clock")]
+pub(super) fn rest(time: Duration) {
+    thread::sleep(time);
 }
 
 /// See [`segue_model::session::Session::canceller`].

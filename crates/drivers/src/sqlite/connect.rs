@@ -14,6 +14,10 @@ use super::run::SqliteSession;
 /// How long the first read may take: it waits out a process that recovers the file.
 const FIRST_READ: Duration = Duration::from_secs(10);
 
+/// How much of a transaction is kept in memory: 64 MiB. What exceeds it is written before COMMIT, and without a write-ahead
+/// log nobody reads from then on: our windows must stay below it.
+const CACHE: &str = "PRAGMA main.cache_size = -65536";
+
 /// Opens the file; `fresh_name` is what it is called while it has no journal.
 pub(super) fn open(address: &Address, fresh_name: String) -> Result<SqliteSession, Fail> {
     // Never SQLITE_OPEN_CREATE: a mistyped path must not become an empty database. Without SQLITE_OPEN_URI a path is a path.
@@ -22,7 +26,9 @@ pub(super) fn open(address: &Address, fresh_name: String) -> Result<SqliteSessio
         .map_err(|cause| unusable(address, &error::translated(cause, None)))?;
     let watch = settle(&mut connection).map_err(|cause| error::translated(cause, None))?;
     let mut session = SqliteSession::new(connection, watch, address.clone(), fresh_name);
-    session.query("PRAGMA main.schema_version", &[], FIRST_READ).map_err(|fail| unusable(address, &fail))?;
+    for sql in ["PRAGMA main.schema_version", CACHE] {
+        session.query(sql, &[], FIRST_READ).map_err(|fail| unusable(address, &fail))?;
+    }
     Ok(session)
 }
 

@@ -24,6 +24,11 @@ pub(super) fn translated(cause: rusqlite::Error, watch: Option<&Watch>) -> Fail 
     Fail { kind, object: object_of(kind, &message), message, code: Some(code.to_string()), position }
 }
 
+/// Returns whether somebody else's lock was in the way.
+pub(super) fn is_busy(cause: &rusqlite::Error) -> bool {
+    cause.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy)
+}
+
 fn kind_of(code: i32, message: &str, watch: Option<&Watch>) -> FailKind {
     match code {
         ffi::SQLITE_BUSY_SNAPSHOT => return FailKind::Serialization,

@@ -3,8 +3,15 @@
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use segue_model::session::{Fail, FailKind};
+
+use super::cancel;
+
+/// How often a lock that somebody has is tried, and the rest between: 200 ms in all.
+const TRIES: u32 = 11;
+const REST: Duration = Duration::from_millis(20);
 
 /// Returns the path of the lock file beside a database: `<db>-segue.lock`.
 pub(super) fn path_beside(database: &Path) -> PathBuf {
@@ -30,7 +37,7 @@ pub(super) fn take(path: &Path) -> Result<Hold, Fail> {
         };
         Fail::new(kind, format!("the lock file `{}` cannot be created: {cause}", path.display()))
     })?;
-    match file.try_lock() {
+    match patiently(&file) {
         Ok(()) => Ok(Hold { _file: file }),
         Err(TryLockError::WouldBlock) => Err(Fail::new(
             FailKind::LockTimeout,
@@ -40,6 +47,17 @@ pub(super) fn take(path: &Path) -> Result<Hold, Fail> {
             Err(Fail::new(FailKind::Usage, format!("`{}` cannot be locked: {cause}", path.display())))
         }
     }
+}
+
+/// Tries again for a moment: a look at whether the lock is held, see [`is_held`], has it for an instant itself.
+fn patiently(file: &File) -> Result<(), TryLockError> {
+    for _ in 1..TRIES {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => cancel::rest(REST),
+            decided => return decided,
+        }
+    }
+    file.try_lock()
 }
 
 /// Returns whether some process, perhaps this one, holds the lock now.

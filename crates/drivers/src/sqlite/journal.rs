@@ -4,12 +4,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use segue_model::ident::MigrationId;
-use segue_model::journal::{Checkpoint, Claim, Event, FORMAT, Holder, Leftover, Mark, Record, State};
+use segue_model::journal::{Checkpoint, Claim, Event, FORMAT, Holder, Leftover, Record, State};
 use segue_model::server::Identity;
 use segue_model::session::{Begin, Fail, FailKind, Journal, Session};
-use segue_model::value::{Row, Value};
+use segue_model::value::Value;
 
-use super::hold;
+use super::{cancel, hold};
+use crate::journal_row::{self, number, text};
 
 /// Statements that create what is missing, apart by `;`.
 const CREATE: &str = include_str!("journal.sql");
@@ -18,6 +19,10 @@ const LIMIT: Duration = Duration::from_secs(30);
 
 /// How long a transaction of the journal's own waits for the write lock: a waiter of SQLite's keeps nobody out.
 const LOCK_WAIT: Duration = Duration::from_secs(10);
+
+/// How often it is done again when readers kept its COMMIT from ending, and the rest between: ten seconds in all.
+const COMMIT_TRIES: u32 = 80;
+const COMMIT_REST: Duration = Duration::from_millis(75);
 
 const META: &str =
     "INSERT INTO main.segue_meta (key, value) VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET value = excluded.value";
@@ -113,7 +118,7 @@ impl Journal for SqliteJournal {
     }
 
     fn records(&self, session: &mut dyn Session) -> Result<Vec<Record>, Fail> {
-        session.query(RECORDS, &[], LIMIT)?.iter().map(record_of).collect()
+        session.query(RECORDS, &[], LIMIT)?.iter().map(journal_row::record).collect()
     }
 
     fn start(&self, session: &mut dyn Session, record: &Record) -> Result<(), Fail> {
@@ -137,7 +142,7 @@ impl Journal for SqliteJournal {
 
     fn events(&self, session: &mut dyn Session, id: &MigrationId, attempt: u32) -> Result<Vec<Event>, Fail> {
         let rows = session.query(EVENTS, &[id.as_str().into(), Value::Int(attempt.into())], LIMIT)?;
-        rows.iter().map(|row| event_of(row, id, attempt)).collect()
+        rows.iter().map(|row| journal_row::event(row, id, attempt)).collect()
     }
 
     fn record(&self, session: &mut dyn Session, event: &Event) -> Result<(), Fail> {
@@ -163,14 +168,7 @@ impl Journal for SqliteJournal {
     ) -> Result<Option<Checkpoint>, Fail> {
         let params = [id.as_str().into(), Value::Int(attempt.into()), Value::Int(step.into())];
         let rows = session.query(CHECKPOINT, &params, LIMIT)?;
-        let Some(row) = rows.first() else { return Ok(None) };
-        Ok(Some(Checkpoint {
-            step,
-            pass: number(row, 0)?,
-            next: number(row, 1)?,
-            end: number(row, 2)?,
-            rows: number(row, 3)?,
-        }))
+        rows.first().map(|row| journal_row::checkpoint(row, step)).transpose()
     }
 
     fn set_checkpoint(
@@ -257,20 +255,25 @@ impl Journal for SqliteJournal {
 
 fn in_transaction<T>(
     session: &mut dyn Session,
-    body: impl FnOnce(&mut dyn Session) -> Result<T, Fail>,
+    body: impl Fn(&mut dyn Session) -> Result<T, Fail>,
 ) -> Result<T, Fail> {
-    session.begin(Begin::Write { lock_wait: LOCK_WAIT })?;
-    match body(session) {
-        Ok(result) => match session.commit() {
-            Ok(()) => Ok(result),
+    let mut tries = 1;
+    loop {
+        session.begin(Begin::Write { lock_wait: LOCK_WAIT })?;
+        let result = match body(session) {
+            Ok(result) => result,
             Err(fail) => {
                 session.rollback();
-                Err(fail)
+                return Err(fail);
             }
-        },
-        Err(fail) => {
-            session.rollback();
-            Err(fail)
+        };
+        match session.commit() {
+            Ok(()) => return Ok(result),
+            Err(fail) if fail.kind != FailKind::LockTimeout || tries == COMMIT_TRIES => return Err(fail),
+            Err(_) => {
+                tries += 1;
+                cancel::rest(COMMIT_REST);
+            }
         }
     }
 }
@@ -308,43 +311,4 @@ fn lease(session: &mut dyn Session, id: &MigrationId) -> Result<Option<(i64, Opt
         _ => None,
     };
     Ok(Some((number(row, 0)?, holder)))
-}
-
-fn record_of(row: &Row) -> Result<Record, Fail> {
-    Ok(Record {
-        id: MigrationId::new(text(row, 0)?).map_err(|bad| damaged(&bad.to_string()))?,
-        checksum: text(row, 1)?,
-        plan: text(row, 2)?,
-        hash: text(row, 3)?,
-        state: State::named(&text(row, 4)?).ok_or_else(|| damaged("a migration has an unknown state"))?,
-        attempt: number(row, 5)?,
-        state_age_s: number(row, 6)?,
-        changed_at: text(row, 7)?,
-    })
-}
-
-fn event_of(row: &Row, id: &MigrationId, attempt: u32) -> Result<Event, Fail> {
-    Ok(Event {
-        migration: id.clone(),
-        attempt,
-        step: number(row, 0)?,
-        mark: Mark::named(&text(row, 1)?).ok_or_else(|| damaged("an event has an unknown mark"))?,
-        pid: number(row, 2)?,
-        backend_start: text(row, 3)?,
-        shape: text(row, 4)?,
-        note: text(row, 5)?,
-    })
-}
-
-fn text(row: &Row, at: usize) -> Result<String, Fail> {
-    row.get(at).and_then(Value::as_str).map(str::to_owned).ok_or_else(|| damaged("a text is missing"))
-}
-
-fn number<N: TryFrom<i64>>(row: &Row, at: usize) -> Result<N, Fail> {
-    let number = row.get(at).and_then(Value::as_i64).and_then(|n| N::try_from(n).ok());
-    number.ok_or_else(|| damaged("a number is missing or too large"))
-}
-
-fn damaged(what: &str) -> Fail {
-    Fail::new(FailKind::Server, format!("the journal in this database is damaged: {what}"))
 }

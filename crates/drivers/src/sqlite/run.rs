@@ -19,6 +19,10 @@ use super::{error, inspect, server, shape};
 /// How long BEGIN and COMMIT may take beyond the wait for the lock: writing what the transaction changed.
 const COMMIT_LIMIT: Duration = Duration::from_secs(300);
 
+/// The longest wait of a COMMIT for the readers to leave. Without a write-ahead log nobody begins to read meanwhile, so
+/// behind a long reader a long wait stops every other one.
+const COMMIT_WAIT: Duration = Duration::from_millis(50);
+
 /// A connection to a database file.
 pub(super) struct SqliteSession {
     connection: Connection,
@@ -39,17 +43,34 @@ impl SqliteSession {
     }
 
     /// Runs `body` with its limits; a wait for a lock ends with the transaction's lock wait, outside one with `limit`.
-    fn limited<T>(
+    fn limited<T>(&mut self, limit: Duration, body: impl Fn(&Connection) -> rusqlite::Result<T>) -> Result<T, Fail> {
+        match self.transaction {
+            Some(Begin::Write { lock_wait }) => self.once(limit, lock_wait, body),
+            Some(Begin::Read) => self.once(limit, limit, body),
+            None => self.in_turns(limit, body),
+        }
+    }
+
+    fn once<T>(
         &mut self,
         limit: Duration,
-        body: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+        busy: Duration,
+        body: impl Fn(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T, Fail> {
-        let busy = match self.transaction {
-            Some(Begin::Write { lock_wait }) => lock_wait,
-            Some(Begin::Read) | None => limit,
-        };
         self.watch.begin(limit, busy);
         let result = body(&self.connection);
+        self.watch.end();
+        result.map_err(|cause| error::translated(cause, Some(&self.watch)))
+    }
+
+    /// Runs what is a transaction by itself: it waits in the middle of its own COMMIT too, and a try that fails there has
+    /// given everything back.
+    fn in_turns<T>(&mut self, limit: Duration, body: impl Fn(&Connection) -> rusqlite::Result<T>) -> Result<T, Fail> {
+        self.watch.begin(limit, COMMIT_WAIT);
+        let mut result = body(&self.connection);
+        while result.as_ref().is_err_and(error::is_busy) && self.watch.another_turn(COMMIT_WAIT) {
+            result = body(&self.connection);
+        }
         self.watch.end();
         result.map_err(|cause| error::translated(cause, Some(&self.watch)))
     }
@@ -101,9 +122,14 @@ impl Session for SqliteSession {
             self.end_of_transaction();
             return Err(Fail::new(FailKind::Cancelled, "an interrupted statement has rolled the transaction back"));
         }
-        self.statement("COMMIT")?;
-        self.end_of_transaction();
-        Ok(())
+        let wait = match self.transaction {
+            Some(Begin::Write { lock_wait }) => lock_wait.min(COMMIT_WAIT),
+            Some(Begin::Read) | None => COMMIT_WAIT,
+        };
+        let result = self.once(COMMIT_LIMIT, wait, |connection| rows_of(connection, "COMMIT", &[]));
+        // A COMMIT that did not get past the readers leaves the transaction open, and every new reader out.
+        self.rollback();
+        result.map(|_| ())
     }
 
     fn rollback(&mut self) {

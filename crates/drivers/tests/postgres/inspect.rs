@@ -191,9 +191,11 @@ fn ten_thousand_tables_take_seconds() {
         let mut session = db.session();
         let begun = Instant::now();
         let catalog = session.inspect().unwrap();
-        println!("inspect of 10,000 tables on {}: {:?}", db.major, begun.elapsed());
+        let took = begun.elapsed();
+        // The promise is 3 s on a machine that does nothing else; the bar only tells slow from hanging.
+        println!("inspect of 10,000 tables on PostgreSQL {}: {} ms", db.major, took.as_millis());
         assert_eq!(catalog.tables.len(), 10_000);
-        assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+        assert!(took < Duration::from_secs(20), "{took:?}");
         session.query("SELECT 1", &[], LIMIT).unwrap();
     });
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use segue_model::ident::MigrationId;
 use segue_model::journal::{Checkpoint, Claim, Event, Holder, Mark, Record, State};
 use segue_model::session::{Begin, FailKind, Session};
+use segue_testkit::client::Client;
 
 use crate::{Database, LIMIT, on_each};
 
@@ -131,9 +132,14 @@ fn a_lease_is_held_while_its_backend_lives_and_taken_over_at_once_when_it_is_gon
         assert_eq!(from.name, "one");
         assert!(!journal.fence(two.as_mut(), &id("m"), 1).unwrap());
         assert!(journal.fence(two.as_mut(), &id("m"), 2).unwrap());
-        // Alive, and silent for longer than allowed.
-        db.client.batch("UPDATE segue.heartbeat SET at = at - interval '1 hour'");
+        // Alive, and silent for longer than allowed: it may only be slow.
+        let silent = |client: &mut Client, since: &str| {
+            client.batch(&format!("UPDATE segue.heartbeat SET at = clock_timestamp() - interval '{since}'"));
+        };
         let mut three = db.session();
+        silent(&mut db.client, "290 s");
+        assert!(matches!(claimed(&db, three.as_mut(), "three"), Claim::Held { beat_age_s: 290.., .. }));
+        silent(&mut db.client, "310 s");
         let Claim::Taken { epoch: 3, from: Some(_) } = claimed(&db, three.as_mut(), "three") else {
             panic!("not expired")
         };
@@ -144,6 +150,25 @@ fn a_lease_is_held_while_its_backend_lives_and_taken_over_at_once_when_it_is_gon
         journal.release(three.as_mut(), &id("m"), 3).unwrap();
         assert!(!journal.fence(three.as_mut(), &id("m"), 3).unwrap());
         assert_eq!(claimed(&db, two.as_mut(), "two"), Claim::Taken { epoch: 4, from: None });
+    });
+}
+
+#[test]
+fn a_holder_that_cannot_be_seen_is_judged_by_its_heartbeats() {
+    on_each(|mut db| {
+        let mut one = installed(&db);
+        claimed(&db, one.as_mut(), "one");
+        let server = db.server;
+        server.role("sees_nothing");
+        db.client.batch(
+            "GRANT USAGE ON SCHEMA segue TO sees_nothing; GRANT ALL ON ALL TABLES IN SCHEMA segue TO sees_nothing",
+        );
+        let url = server.as_role(&db.url, "sees_nothing");
+        let connector = segue_drivers::connector(&url, &std::collections::BTreeMap::new()).unwrap();
+        let mut two = connector.connect("segue m control").unwrap();
+        assert!(matches!(claimed(&db, two.as_mut(), "two"), Claim::Held { .. }));
+        db.client.batch("UPDATE segue.heartbeat SET at = clock_timestamp() - interval '31 s'");
+        assert!(matches!(claimed(&db, two.as_mut(), "two"), Claim::Taken { epoch: 2, .. }));
     });
 }
 

@@ -5,6 +5,7 @@ mod inspect;
 mod journal;
 mod session;
 mod shape;
+mod standbys;
 mod tls;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ use segue_model::ident::{Ident, TableName};
 use segue_model::session::{Connector, Session};
 use segue_testkit::client::Client;
 use segue_testkit::each_postgres;
+use segue_testkit::postgres::PostgresServer;
 
 /// For statements that take no time.
 pub(crate) const LIMIT: Duration = Duration::from_secs(20);
@@ -22,6 +24,7 @@ pub(crate) const LIMIT: Duration = Duration::from_secs(20);
 /// A database of its own, with a connector of ours and a plain client.
 pub(crate) struct Database {
     pub(crate) major: u32,
+    pub(crate) server: &'static PostgresServer,
     pub(crate) url: String,
     pub(crate) connector: Box<dyn Connector>,
     pub(crate) client: Client,
@@ -39,7 +42,7 @@ pub(crate) fn on_each(test: impl Fn(Database)) {
     for server in each_postgres() {
         let url = server.database();
         let connector = connector(&url, &BTreeMap::new()).unwrap();
-        test(Database { major: server.major(), client: Client::connect(&url), connector, url });
+        test(Database { major: server.major(), server, client: Client::connect(&url), connector, url });
     }
 }
 

@@ -312,3 +312,67 @@ fn a_read_only_role_and_a_wrong_login_are_told() {
         assert!(db.session().lagging_standbys().unwrap().is_empty());
     });
 }
+
+#[test]
+fn a_run_that_stops_with_a_lock_in_hand_is_ended() {
+    on_each(|mut db| {
+        db.client.batch("CREATE TABLE t (id int)");
+        let lock = RelationLock { relation: table("public", "t"), mode: LockMode::AccessExclusive };
+        let mut session = db.session();
+        session.begin(WRITE).unwrap();
+        session.lock(std::slice::from_ref(&lock)).unwrap();
+        assert_eq!(server_value(session.as_mut(), "idle_in_transaction_session_timeout"), "2s");
+        let begun = Instant::now();
+        db.client.batch("SELECT count(*) FROM t");
+        assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
+        thread::sleep(Duration::from_millis(500));
+        assert_eq!(session.commit().unwrap_err().kind, FailKind::Lost);
+        // What may take long has the usual time between its statements, and so has the next transaction.
+        let mut session = db.session();
+        session.begin(WRITE).unwrap();
+        session.commit().unwrap();
+        session.begin(Begin::Write { lock_wait: Duration::from_secs(60) }).unwrap();
+        assert_eq!(server_value(session.as_mut(), "idle_in_transaction_session_timeout"), "1min");
+    });
+}
+
+#[test]
+fn no_limit_of_the_server_s_own_ends_a_transaction() {
+    on_each(|mut db| {
+        let name = db.client.value("SELECT current_database()").unwrap().replace('"', "\"\"");
+        let settings = if db.major >= 17 {
+            ["statement_timeout", "transaction_timeout"].as_slice()
+        } else {
+            &["statement_timeout"]
+        };
+        for setting in settings {
+            db.client.batch(&format!("ALTER DATABASE \"{name}\" SET {setting} = 300"));
+        }
+        let mut session = db.session();
+        session.begin(WRITE).unwrap();
+        session.query("SELECT pg_sleep(0.6)", &[], LIMIT).unwrap();
+        session.commit().unwrap();
+    });
+}
+
+#[test]
+fn a_role_that_is_set_at_login_and_cannot_see_its_own_sessions_is_told() {
+    on_each(|mut db| {
+        let name = db.client.value("SELECT current_database()").unwrap().replace('"', "\"\"");
+        db.server.role("vault");
+        db.server.role("The Owner");
+        db.client.batch(&format!(
+            "GRANT \"The Owner\" TO vault; ALTER ROLE vault IN DATABASE \"{name}\" SET role = 'The Owner'"
+        ));
+        let url = db.server.as_role(&db.url, "vault");
+        let mut session = connector(&url, &BTreeMap::new()).unwrap().connect("segue x control").unwrap();
+        let fail = session.backend().unwrap_err();
+        assert_eq!(fail.kind, FailKind::Usage);
+        assert!(fail.message.contains("GRANT pg_read_all_stats TO \"The Owner\","), "{fail}");
+        db.client.batch("GRANT pg_read_all_stats TO \"The Owner\"");
+        let mut session = connector(&url, &BTreeMap::new()).unwrap().connect("segue x control").unwrap();
+        let seen = session.backend();
+        db.client.batch("REVOKE pg_read_all_stats FROM \"The Owner\"");
+        assert!(!seen.unwrap().1.is_empty());
+    });
+}

@@ -6,7 +6,7 @@ use super::fake::{Break, Database};
 use super::{Process, additive, assert_finished, assert_taken_back, plan};
 
 /// Runs `first` once for each call and each way to break at it, then `then`.
-fn at_every_call(for_good: bool, first: impl Fn(&Database), then: impl Fn(&Database, &str)) -> usize {
+pub(super) fn at_every_call(for_good: bool, first: impl Fn(&Database), then: impl Fn(&Database, &str)) -> usize {
     for at in 1.. {
         let mut reached = false;
         for how in [Break::Before, Break::After] {

@@ -2,7 +2,8 @@
 //!
 //! Its statements: `+x` makes x, `-x` removes x, `slow x` makes x outside a transaction in two moves, `fill` brings over the
 //! rows `[$1, $2)`, `copy` copies them, `mend` repairs them; its questions: `extent`, `count`, `sample`, `missing x` and
-//! `there x` (conditions), `settle x`, `stuck` (rows that cannot be converted). `J …` is the journal.
+//! `there x` (conditions), `settle x`, `stuck` (rows that cannot be converted), `held x` (rows in the copy x). `J …` is the
+//! journal.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -34,6 +35,8 @@ pub(crate) struct Store {
     pub(crate) things: BTreeSet<String>,
     pub(crate) rows: Vec<Side>,
     pub(crate) copied: u64,
+    /// Rows whose value only the new shape holds.
+    pub(crate) only_new: i64,
     pub(crate) records: Vec<Record>,
     pub(crate) events: Vec<Event>,
     pub(crate) checkpoints: Vec<(u32, Checkpoint)>,
@@ -74,6 +77,13 @@ pub(crate) struct Inside {
     /// a real fence's share lock keeps them waiting.
     pub(crate) steal_at: Option<usize>,
     pub(crate) stolen: Option<Store>,
+    /// The call at which somebody makes a thing.
+    pub(crate) appears: Option<(usize, &'static str)>,
+    /// Who asks twice to stop while the index is being built.
+    pub(crate) stops_index: Option<Arc<Stop>>,
+    /// The first word of each call, and questions with the longest that they may take.
+    pub(crate) words: Vec<String>,
+    pub(crate) asked: Vec<(String, Duration)>,
 }
 
 #[derive(Clone)]
@@ -93,6 +103,7 @@ impl Database {
             things: BTreeSet::from(["old".to_owned()]),
             rows: vec![Side::Absent; 10],
             copied: 0,
+            only_new: 0,
             records: Vec::new(),
             events: Vec::new(),
             checkpoints: Vec::new(),
@@ -118,6 +129,10 @@ impl Database {
             stop_at: None,
             steal_at: None,
             stolen: None,
+            appears: None,
+            stops_index: None,
+            words: Vec::new(),
+            asked: Vec::new(),
         };
         let state = Arc::new(Mutex::new(state));
         Self { journal: FakeJournal(Arc::clone(&state)), state, with_hold }
@@ -193,6 +208,13 @@ impl Connection {
             return Err(gone());
         }
         state.calls += 1;
+        state.words.push(word.to_owned());
+        if let Some((_, thing)) = state.appears.filter(|(at, _)| *at == state.calls) {
+            state.store.things.insert(thing.to_owned());
+            if let Some(open) = &mut self.open {
+                open.things.insert(thing.to_owned());
+            }
+        }
         let breaks = state.breaks.filter(|(at, ..)| *at == state.calls);
         if let Some((at, stop)) = &state.stop_at
             && *at == state.calls
@@ -278,9 +300,13 @@ fn journal_change(store: &mut Store, what: &str, params: &[Value]) -> Result<u64
                 state_age_s: 0,
                 changed_at: String::new(),
             };
-            store.records = vec![record];
+            store.records.retain(|known| known.id != record.id);
+            store.records.push(record);
         }
-        "state" => store.records[0].state = State::named(&text(0)).unwrap(),
+        "state" => {
+            let record = store.records.iter_mut().find(|record| record.id.as_str() == text(0)).unwrap();
+            record.state = State::named(&text(1)).unwrap();
+        }
         "event" => store.events.push(Event {
             migration: MigrationId::new(text(0)).unwrap(),
             attempt: int(1),
@@ -323,6 +349,7 @@ fn ask(store: &Store, sql: &str, params: &[Value]) -> Vec<Row> {
         "missing" => vec![vec![Value::Text(format!("{rest} is missing"))]],
         "there" if store.things.contains(rest) => vec![vec![Value::Text(format!("{rest} is there"))]],
         "there" | "stuck" => vec![],
+        "held" if store.things.contains(rest) => vec![vec![Value::Int(store.only_new)]],
         "settle" => {
             let broken = store.things.contains(&format!("{rest}!"));
             let word = if broken { "broken" } else { "undone" };
@@ -396,6 +423,11 @@ impl Session for Connection {
                 Ok(())
             })?;
             return self.call("slow", |state, _| {
+                if let Some(stop) = state.stops_index.take() {
+                    stop.request();
+                    stop.request();
+                    return Err(Fail::new(FailKind::Cancelled, "cancelled"));
+                }
                 state.store.things.remove(&format!("{rest}!"));
                 state.store.things.insert(rest.to_owned());
                 Ok(0)
@@ -415,8 +447,9 @@ impl Session for Connection {
         })
     }
 
-    fn query(&mut self, sql: &str, params: &[Value], _: Duration) -> Result<Vec<Row>, Fail> {
+    fn query(&mut self, sql: &str, params: &[Value], limit: Duration) -> Result<Vec<Row>, Fail> {
         let word = sql.split(' ').next().unwrap();
+        self.database.state().asked.push((sql.to_owned(), limit));
         self.call(word, |state, open| Ok(ask(open.as_ref().unwrap_or(&state.store), sql, params)))
     }
 
@@ -497,12 +530,13 @@ impl Journal for FakeJournal {
         session.execute("J start", &params, QUICK).map(drop)
     }
 
-    fn set_state(&self, session: &mut dyn Session, _: &MigrationId, state: State) -> Result<(), Fail> {
-        session.execute("J state", &[state.name().into()], QUICK).map(drop)
+    fn set_state(&self, session: &mut dyn Session, id: &MigrationId, state: State) -> Result<(), Fail> {
+        session.execute("J state", &[id.as_str().into(), state.name().into()], QUICK).map(drop)
     }
 
-    fn events(&self, session: &mut dyn Session, _: &MigrationId, attempt: u32) -> Result<Vec<Event>, Fail> {
-        self.read(session, |store| store.events.iter().filter(|event| event.attempt == attempt).cloned().collect())
+    fn events(&self, session: &mut dyn Session, id: &MigrationId, attempt: u32) -> Result<Vec<Event>, Fail> {
+        let ours = |event: &&Event| event.attempt == attempt && event.migration == *id;
+        self.read(session, |store| store.events.iter().filter(ours).cloned().collect())
     }
 
     fn record(&self, session: &mut dyn Session, event: &Event) -> Result<(), Fail> {

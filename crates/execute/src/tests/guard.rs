@@ -8,8 +8,8 @@ use segue_model::journal::{Holder, Leftover, State};
 use segue_model::session::{Blocker, FailKind};
 use segue_model::step::Transaction;
 
-use super::fake::{Break, Database};
-use super::{Process, additive, assert_finished, plan};
+use super::fake::{Break, Database, Side};
+use super::{Process, additive, assert_finished, id, plan};
 use crate::RunError;
 
 fn reader(age: Duration) -> Blocker {
@@ -198,4 +198,49 @@ fn an_unknown_migration_is_said_to_be_unknown() {
     let error = process.run().flip_by(&process.clock, &MigrationId::new("nope").unwrap()).unwrap_err();
     assert_eq!(error.exit_code(), 2);
     assert_eq!(database.state().epoch, 0, "no lease was asked for");
+}
+
+#[test]
+fn a_window_that_takes_too_long_is_done_in_smaller_ones() {
+    let database = Database::new(true);
+    database.fail_next("fill", FailKind::Deadline, 2);
+    let process = Process::new(&database);
+    let outcome = process.apply(&plan()).unwrap();
+    assert_eq!((outcome.state, outcome.reconnects, outcome.rows_filled), (State::Ready, 2, 10));
+    assert_eq!(process.told.all().iter().find(|told| told.starts_with("window")).unwrap(), "window 1/10");
+}
+
+#[test]
+fn verification_and_repair_go_on_in_smaller_windows_too() {
+    for word in ["count", "mend"] {
+        let database = Database::new(true);
+        let process = Process::new(&database);
+        process.apply(&plan()).unwrap();
+        database.state().store.rows.fill(Side::Wrong);
+        database.fail_next(word, FailKind::Deadline, 2);
+        let report = process.run().verify_by(&process.clock, &id(), true).unwrap();
+        assert_eq!((report.tables[0].repaired, report.is_clean()), (10, true), "{word}");
+    }
+}
+
+#[test]
+fn an_index_that_is_stopped_at_once_leaves_nothing_broken() {
+    let database = Database::new(true);
+    let process = Process::new(&database);
+    database.state().stops_index = Some(Arc::clone(&process.stop));
+    let error = process.apply(&plan()).unwrap_err();
+    assert_eq!(error.exit_code(), 130, "{error:?}");
+    assert!(!database.state().store.things.contains("index!"));
+    Process::new(&database).to_the_end(&plan()).unwrap();
+    assert_finished(&database, "afterwards");
+}
+
+#[test]
+fn an_index_that_cannot_be_cleared_at_once_is_named() {
+    let database = Database::new(true);
+    let process = Process::new(&database);
+    database.state().stops_index = Some(Arc::clone(&process.stop));
+    database.fail_next("-index!", FailKind::Cancelled, 1);
+    process.apply(&plan()).unwrap_err();
+    assert_eq!(process.told.count("note what step 4 left behind is still there"), 1, "{:?}", process.told.all());
 }

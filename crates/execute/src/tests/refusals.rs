@@ -42,7 +42,7 @@ fn commands_out_of_order_say_what_comes_first() {
     let error = process.run().contract_by(&process.clock, &id(), BOTH_STOPPED).unwrap_err();
     assert_eq!(error.to_string(), "`1_full_name` is ready, and this needs it to be flipped");
     assert_eq!(error.hint(), "Run `segue flip 1_full_name` first.");
-    let error = process.run().cleanup_by(&process.clock, &id()).unwrap_err();
+    let error = process.run().cleanup_by(&process.clock, &id(), BOTH_STOPPED).unwrap_err();
     assert!(matches!(error, RunError::WrongState { wanted: State::Contracted, .. }), "{error:?}");
 }
 
@@ -55,7 +55,7 @@ fn cleanup_waits_for_the_cool_down() {
     process.after(State::Flipped).unwrap();
     process.options.cool_down = Duration::from_secs(60);
     database.state().store.records[0].state_age_s = 45;
-    let error = process.run().cleanup_by(&process.clock, &id()).unwrap_err();
+    let error = process.run().cleanup_by(&process.clock, &id(), BOTH_STOPPED).unwrap_err();
     assert_eq!(error.to_string(), "the cool-down is not over: 15 s remain");
     database.state().store.records[0].state_age_s = 60;
     process.after(State::Contracted).unwrap();
@@ -118,7 +118,7 @@ fn wrong_rows_stop_flip_until_they_are_repaired() {
     database.state().store.rows[3] = Side::Wrong;
     let error = process.after(State::Ready).unwrap_err();
     assert_eq!((error.exit_code(), error.to_string().as_str()), (6, "1 of 10 rows are wrong"));
-    let RunError::Verification { report } = error else { panic!() };
+    let RunError::Verification { report, .. } = error else { panic!() };
     assert_eq!(report.tables[0].samples, ["id 3"]);
     process.run().verify_by(&process.clock, &id(), false).unwrap_err();
     let report = process.run().verify_by(&process.clock, &id(), true).unwrap();
@@ -191,5 +191,43 @@ fn each_gate_is_verified_by_what_speaks_of_the_table_as_it_is() {
     database.state().store.rows[3] = Side::Wrong;
     let error = process.after(State::Contracted).unwrap_err();
     assert_eq!(error.exit_code(), 6, "{error:?}");
+    assert!(database.state().store.things.contains("old"));
+}
+
+#[test]
+fn a_verification_that_fails_in_apply_is_repaired_and_gone_on_with() {
+    let database = Database::new(true);
+    database.state().store.rows[3] = Side::Wrong;
+    let process = Process::new(&database);
+    let error = process.apply(&plan()).unwrap_err();
+    assert_eq!((error.exit_code(), database.state().store.records[0].state), (6, State::Started));
+    assert!(error.hint().contains("`segue verify 1_full_name --repair`"), "{}", error.hint());
+    process.run().verify_by(&process.clock, &id(), false).unwrap_err();
+    process.run().verify_by(&process.clock, &id(), true).unwrap();
+    process.to_the_end(&plan()).unwrap();
+    assert_finished(&database, "after the repair");
+}
+
+#[test]
+fn before_all_rows_are_brought_over_there_is_nothing_to_compare() {
+    let database = Database::new(true);
+    database.state().unconvertible_row = Some(6);
+    let process = Process::new(&database);
+    process.apply(&plan()).unwrap_err();
+    let error = process.run().verify_by(&process.clock, &id(), true).unwrap_err();
+    assert!(matches!(error, RunError::WrongState { wanted: State::Ready, .. }), "{error:?}");
+}
+
+#[test]
+fn cleanup_wants_a_yes_under_its_lease() {
+    let database = Database::new(true);
+    let process = Process::new(&database);
+    process.apply(&plan()).unwrap();
+    process.after(State::Ready).unwrap();
+    process.after(State::Flipped).unwrap();
+    let unsaid = Said { cleanup_agreed: false, ..BOTH_STOPPED };
+    let error = process.run().cleanup_by(&process.clock, &id(), unsaid).unwrap_err();
+    assert_eq!(error.exit_code(), 5);
+    assert!(error.hint().contains("--yes --i-checked-references"), "{}", error.hint());
     assert!(database.state().store.things.contains("old"));
 }

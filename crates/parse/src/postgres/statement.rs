@@ -11,7 +11,7 @@ use segue_model::ident::{Ident, TableRef};
 use segue_model::sql::TypeName;
 
 use super::{Postgres, expr, name, syntax};
-use crate::grammar::{Found, Wanted, not_yet};
+use crate::grammar::{Found, Wanted, if_missing, not_yet};
 use crate::problem::Fault;
 use crate::token::{Kind, Token, find_at_top, head, segments, span};
 use crate::update;
@@ -66,6 +66,8 @@ impl Statement<'_> {
         let Some(table) = name::table(relation) else { return self.not_yet("a table of another database", None) };
         let what = if relation.relpersistence == "t" {
             "CREATE TEMPORARY TABLE".to_owned()
+        } else if create.if_not_exists {
+            if_missing("CREATE TABLE")
         } else if create.partbound.is_some() {
             "CREATE TABLE … PARTITION OF".to_owned()
         } else if !create.inh_relations.is_empty() {
@@ -87,6 +89,9 @@ impl Statement<'_> {
         if index.concurrent || !relation.inh {
             let word = if index.concurrent { "CONCURRENTLY" } else { "ON ONLY" };
             return Ok(self.not_yet(format!("CREATE INDEX {word}"), Some(table)));
+        }
+        if index.if_not_exists {
+            return Ok(self.not_yet(if_missing("CREATE INDEX"), Some(table)));
         }
         let index = if index.idxname.is_empty() { None } else { Some(name::ident(&index.idxname)?) };
         Ok(Found { at: 0, what: Wanted::Change(Change::CreateIndex { index, table }) })
@@ -199,9 +204,8 @@ impl Command<'_> {
         let definition = command.def.as_ref().and_then(|node| node.node.as_ref());
         let table = self.table.clone();
         let change = match (command.subtype(), definition) {
-            (AlterTableType::AtAddColumn, Some(NodeEnum::ColumnDef(column))) => {
-                return self.add_column(column, command.missing_ok);
-            }
+            (AlterTableType::AtAddColumn, _) if command.missing_ok => self.not_yet(&if_missing("ADD COLUMN")),
+            (AlterTableType::AtAddColumn, Some(NodeEnum::ColumnDef(column))) => return self.add_column(column),
             (AlterTableType::AtDropColumn, _) if command.missing_ok => self.not_yet("DROP COLUMN IF EXISTS"),
             (AlterTableType::AtDropColumn, _) if command.behavior() == DropBehavior::DropCascade => {
                 self.not_yet("DROP COLUMN … CASCADE")
@@ -236,7 +240,7 @@ impl Command<'_> {
         head(self.text, self.tokens)
     }
 
-    fn add_column(&self, column: &ColumnDef, if_not_exists: bool) -> Result<Found, Fault> {
+    fn add_column(&self, column: &ColumnDef) -> Result<Found, Fault> {
         let Some(spelled) = column.type_name.as_ref().and_then(name::spelled_type) else {
             return Ok(self.found(self.not_yet("ADD COLUMN with such a type")));
         };
@@ -245,7 +249,7 @@ impl Command<'_> {
             others: vec![],
             not_null: false,
             default: None,
-            if_not_exists,
+            if_not_exists: false,
             type_name: TypeName::spelled(spelled.as_str()),
         };
         let clauses = [

@@ -10,7 +10,7 @@ use sqlite3_parser::ast::{
 };
 
 use super::{Sqlite, expr, name, syntax};
-use crate::grammar::{Found, Wanted, not_yet};
+use crate::grammar::{Found, Wanted, if_missing, not_yet};
 use crate::problem::Fault;
 use crate::token::{Kind, Token, closing, find_at_top, head, span};
 use crate::update;
@@ -32,17 +32,21 @@ impl Statement<'_> {
     fn read(&self, node: &Stmt<'_>) -> Result<Found, Fault> {
         match node {
             Stmt::AlterTable(table, body) => self.alter_table(&name::table(table)?, body),
-            Stmt::CreateTable { temporary, tbl_name, body, .. } => {
+            Stmt::CreateTable { temporary, if_not_exists, tbl_name, body } => {
                 let table = name::table(tbl_name)?;
                 Ok(match body {
                     _ if *temporary => self.not_yet("CREATE TEMPORARY TABLE", Some(table)),
+                    _ if *if_not_exists => self.not_yet(if_missing("CREATE TABLE"), Some(table)),
                     CreateTableBody::AsSelect(_) => self.not_yet("CREATE TABLE AS", Some(table)),
                     CreateTableBody::ColumnsAndConstraints { .. } => self.change(Change::CreateTable { table }),
                 })
             }
-            Stmt::CreateIndex { idx_name, tbl_name, .. } => {
+            Stmt::CreateIndex { idx_name, tbl_name, if_not_exists, .. } => {
                 let schema = idx_name.db_name.as_ref().map(name::of_node).transpose()?;
                 let table = TableRef { schema, name: name::of_node(tbl_name)? };
+                if *if_not_exists {
+                    return Ok(self.not_yet(if_missing("CREATE INDEX"), Some(table)));
+                }
                 let index = Some(name::of_node(&idx_name.name)?);
                 Ok(self.change(Change::CreateIndex { index, table }))
             }

@@ -7,8 +7,13 @@ use segue_model::change::*;
 use segue_model::engine::Engine;
 use segue_model::expr::*;
 use segue_model::ident::*;
+use segue_model::probe::{Answer, Answers};
 use segue_model::server::*;
 use segue_model::sql::TypeName;
+use segue_model::value::Value;
+use segue_plan::dialect::{Planned, dialect};
+use segue_plan::operation::{Context, Operation, Retype};
+use segue_plan::refusal::Refused;
 
 pub(crate) fn ident(name: &str) -> Ident {
     Ident::new(name).expect("a name")
@@ -163,4 +168,71 @@ pub(crate) fn index(
         definition: String::new(),
         carries: vec![],
     }
+}
+
+/// Answers as a server would: names and types are in `pg_catalog`, we own the table, samples come back.
+pub(crate) fn answer(key: &str, sql: &str) -> Answer {
+    let text = |values: &[&str]| Answer::Rows(vec![values.iter().map(|v| Value::from(*v)).collect()]);
+    let kind = |spelled: &str| match spelled.split('(').next().unwrap_or(spelled) {
+        "integer" | "int" => "int4".to_owned(),
+        "bigint" => "int8".to_owned(),
+        "character varying" => "varchar".to_owned(),
+        other => other.to_owned(),
+    };
+    match key.split_once(':').expect("each key has a kind") {
+        ("name", _) => text(&["pg_catalog", "1i"]),
+        ("type", spelled) => text(&["pg_catalog", &kind(spelled), "b"]),
+        ("owner", _) => text(&["t"]),
+        ("not null", _) => text(&["my_not_null"]),
+        ("result", _) if sql.contains("::int") => text(&["pg_catalog", "int4", "b"]),
+        ("result", _) => text(&["pg_catalog", "text", "b"]),
+        ("defaults", _) => text(&["t", "t"]),
+        ("sample", _) => text(&["1000", "0"]),
+        ("reach", _) => Answer::Rows(vec![]),
+        (other, _) => panic!("no answer to {other}"),
+    }
+}
+
+pub(crate) fn planned(operation: &Operation<'_>, catalog: &Catalog, major: u32) -> Result<Planned, Refused> {
+    planned_when(operation, catalog, major, &answer)
+}
+
+/// Plans with a server that answers otherwise.
+pub(crate) fn planned_when(
+    operation: &Operation<'_>,
+    catalog: &Catalog,
+    major: u32,
+    answer: &dyn Fn(&str, &str) -> Answer,
+) -> Result<Planned, Refused> {
+    let (migration, server) = (migration(), server(major));
+    let mut answers = Answers::new();
+    for _ in 0..5 {
+        let context = Context { migration: &migration, catalog, server: &server, answers: &answers };
+        let open = dialect(Engine::Postgres).probes(operation, &context)?;
+        if open.is_empty() {
+            return dialect(Engine::Postgres).steps(operation, &context);
+        }
+        for probe in open {
+            let said = answer(&probe.key, probe.sql.as_str());
+            answers.insert(probe.key, said);
+        }
+    }
+    panic!("the probes never end")
+}
+
+/// A table with an integer under a unique index.
+pub(crate) fn wide(not_null: bool) -> Catalog {
+    let mut c = column("c", "integer", "int4", not_null);
+    c.default = Some("0".into());
+    let mut table = table("public", "ev", vec![column("id", "integer", "int4", true), c]);
+    table.indexes = vec![index("ev_c", true, &[("id", false), ("c", true)], &[], None)];
+    catalog(table)
+}
+
+pub(crate) fn retype_of(catalog: &Catalog, to: &str, major: u32) -> Result<Planned, Refused> {
+    let (migration, at, to) = (migration(), place(), TypeName::spelled(to));
+    let (table, statement) = (&catalog.tables[0], &migration.statements[0]);
+    let operation =
+        Operation::Retype(Retype { table, column: &table.columns[1], to: &to, using: None, statement, at: &at });
+    planned(&operation, catalog, major)
 }

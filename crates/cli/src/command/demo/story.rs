@@ -83,7 +83,7 @@ impl Story {
         self.say("stopping the new version, and rolling back");
         traffic.mark("rollback");
         traffic.stop_new_version();
-        let said = Said { old_version_stopped: false, new_version_stopped: true };
+        let said = Said { new_version_stopped: true, ..Said::default() };
         self.step(|run, id| run.rollback(id, said))?;
         traffic.rolled_back();
         self.wait(TOGETHER)
@@ -95,11 +95,12 @@ impl Story {
         self.say("stopping the old version");
         traffic.mark("contract");
         traffic.stop_old_version();
-        let said = Said { old_version_stopped: true, new_version_stopped: false };
+        let said = Said { old_version_stopped: true, ..Said::default() };
         self.step(|run, id| run.contract(id, said))?;
         self.wait(TOGETHER)?;
         traffic.mark("cleanup");
-        let outcome = self.step(|run, id| run.cleanup(id))?;
+        let said = Said { cleanup_agreed: true, ..Said::default() };
+        let outcome = self.step(|run, id| run.cleanup(id, said))?;
         self.kept.extend(outcome.kept);
         Ok(())
     }
@@ -158,7 +159,7 @@ impl Story {
         if let Ok(Some(record)) = record
             && unfinished(record.state)
         {
-            let said = Said { old_version_stopped: true, new_version_stopped: true };
+            let said = Said { new_version_stopped: true, accept_loss: true, ..Said::default() };
             // Best effort: the removal of the schema below is what counts.
             let _ = self.step(|run, id| run.rollback(id, said));
         }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use segue_model::expr::Expr;
+use segue_model::expr::{Expr, Part};
 use segue_model::ident::{Ident, TableName};
 use segue_model::probe::{Answer, Probe};
 use segue_model::sql::{Hole, Quoting, Sql, TypeName};
@@ -26,6 +26,14 @@ pub(super) fn bare(expr: &Expr, lookup: &Lookup) -> Sql {
     Sql::expr(&expr.render(&|column| Postgres.name(column.as_str()), &|name| lookup.schema(name)))
 }
 
+/// Returns the column that an expression is, when it is nothing else.
+pub(super) fn column(expr: &Expr) -> Option<&Ident> {
+    match expr.parts.as_slice() {
+        [Part::Column(column)] => Some(column),
+        _ => None,
+    }
+}
+
 /// Returns the question of which type `expr` is.
 pub(super) fn result_probe(
     table: &TableName,
@@ -44,7 +52,8 @@ pub(super) fn result_probe(
     Probe { key: key("result", table, column), sql }
 }
 
-/// Returns the type of an expression; `None` when it could not be had without a value.
+/// Returns the type of an expression, with its modifiers where it is a column; `None` when it could not be had without a
+/// value.
 ///
 /// # Errors
 /// A refusal when the server does not accept the expression at all.
@@ -52,8 +61,13 @@ pub(super) fn result(
     table: &TableName,
     column: &Ident,
     expr: &Expr,
+    types: &Types<'_>,
+    lookup: &Lookup,
     context: &Context<'_>,
 ) -> Result<Option<Resolved>, Refusal> {
+    if let Some(kind) = self::column(expr).and_then(|column| types.get(column)) {
+        return Ok(Some(lookup.type_of(kind).clone()));
+    }
     match context.answers.get(&key("result", table, column)) {
         Some(Answer::Failed { code, message }) if code.starts_with("42") => Err(Refusal::Impossible {
             what: format!("the server does not accept `{}` for `{table}.{column}`", expr.source),
@@ -131,22 +145,22 @@ pub(super) fn sample_probe(table: &TableName, round: &Round<'_>, lookup: &Lookup
     Probe { key: key("sample", table, round.forward[0].0), sql }
 }
 
-/// Returns what rollback would lose, as far as the sample shows.
-pub(super) fn loses(table: &TableName, first: &Ident, context: &Context<'_>) -> Option<String> {
-    let unknown = || {
-        Some(format!(
-            "values of {table} that new code writes and `back` cannot express (the sample could not be computed)"
-        ))
+/// Returns the note about what the sample showed: what the rows that are there now say of the two transforms.
+pub(super) fn sampled(table: &TableName, first: &Ident, context: &Context<'_>) -> String {
+    let answer = context.answers.get(&key("sample", table, first));
+    let row = match answer {
+        Some(Answer::Rows(rows)) => rows.first(),
+        Some(Answer::Failed { .. } | Answer::TimedOut) | None => None,
     };
-    let Some(Answer::Rows(rows)) = context.answers.get(&key("sample", table, first)) else { return unknown() };
-    let count = |at: usize| rows.first().and_then(|row| row.get(at)).and_then(Value::as_i64);
+    let count = |at: usize| row.and_then(|row| row.get(at)).and_then(Value::as_i64);
     match (count(0), count(1)) {
-        (Some(_), Some(0)) => None,
-        (Some(rows), Some(lossy)) => Some(format!(
-            "values of {table} that new code writes and `back` cannot express: of {rows} rows sampled, {lossy} do not come \
-             back from back(forward(row)) as they were"
-        )),
-        _ => unknown(),
+        (Some(rows), Some(0)) => {
+            format!("of {rows} rows of {table} sampled, each comes back from back(forward(row)) as it was")
+        }
+        (Some(rows), Some(lossy)) => {
+            format!("of {rows} rows of {table} sampled, {lossy} do not come back from back(forward(row)) as they were")
+        }
+        _ => format!("whether rows of {table} come back from back(forward(row)) could not be computed"),
     }
 }
 

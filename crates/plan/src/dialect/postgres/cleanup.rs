@@ -52,8 +52,14 @@ fn keep(mirror: &Mirror<'_>, going: &[Going<'_>]) -> Step {
     };
     // Until the drop the copy is worth nothing: a rollback takes it away, so that a later cleanup makes a fresh one.
     let gone = sql("DROP TABLE IF EXISTS {keeps}", &[("keeps", Hole::Table(&keeps))]);
-    let undo =
-        UndoStep { sql: vec![gone], conditions: vec![], locks: vec![], transaction: Transaction::Own, tries: None, keeps: None };
+    let undo = UndoStep {
+        sql: vec![gone],
+        conditions: vec![],
+        locks: vec![],
+        transaction: Transaction::Own,
+        tries: None,
+        keeps: None,
+    };
     Work {
         phase: Phase::Cleanup,
         title,

@@ -9,7 +9,7 @@ use super::asked::{self, Types};
 use super::mirror::{Derived, Form, Kind, Mirror};
 use super::names::Names;
 use super::work::{Work, undo_step};
-use super::{backfill, gates, lookup, native, prove, sql, sync, verify};
+use super::{backfill, gates, keep, lookup, native, prove, reach, sql, sync, verify};
 use crate::dialect::Planned;
 use crate::operation::{Context, Fill};
 use crate::refusal::Refusal;
@@ -26,8 +26,9 @@ pub(super) fn probes(fill: &Fill<'_>, context: &Context<'_>) -> Result<Vec<Probe
         return Ok(open);
     }
     let lookup = names(fill).resolve(context)?;
-    let probe = asked::result_probe(&fill.table.name, &fill.column.name, &fill.forward, &types(fill), &lookup);
-    Ok([probe].into_iter().filter(|probe| !context.answers.contains_key(&probe.key)).collect())
+    let asked = asked::result_probe(&fill.table.name, &fill.column.name, &fill.forward, &types(fill), &lookup);
+    let reach = reach::probe(&fill.table.name, &fill.column.name, &[&fill.forward], &[&fill.column.type_name], &lookup);
+    Ok([asked, reach].into_iter().filter(|probe| !context.answers.contains_key(&probe.key)).collect())
 }
 
 /// Returns the steps.
@@ -40,10 +41,12 @@ pub(super) fn plan(fill: &Fill<'_>, context: &Context<'_>) -> Result<Planned, Re
     gates::addable(fill.table, fill.column, &mirror.lookup)?;
     let major = context.server.version.major;
     let column = &fill.column.name;
+    gates::free(&mirror, fill.not_null.then_some(column))?;
+    reach::gate(&mirror, context)?;
     let check = mirror.names.check(column);
     let proved_early = fill.not_null && mirror.new[0].form.is_total() && is_total(fill);
 
-    let mut steps = vec![add(&mirror, fill), sync::step(&mirror)];
+    let mut steps = vec![add(&mirror, fill), sync::step(&mirror, true)];
     if proved_early {
         steps.push(prove::add(Phase::Sync, mirror.table(), column, &check));
     }
@@ -56,7 +59,7 @@ pub(super) fn plan(fill: &Fill<'_>, context: &Context<'_>) -> Result<Planned, Re
     steps.push(gates::gate(Phase::Flip, "every row is filled", mirror.table(), gates::conditions(&mirror), None));
     steps.extend(contract(&mirror, fill, &check, proved_early));
     steps.push(cleanup(&mirror, fill));
-    Ok(Planned { steps, notes: notes(&mirror, fill), flip: flip(fill), loses: None })
+    Ok(Planned { steps, notes: notes(&mirror, fill), flip: flip(fill), loses: Some(keep::loses(&mirror)) })
 }
 
 fn names<'a>(fill: &'a Fill<'a>) -> lookup::Names<'a> {
@@ -84,7 +87,7 @@ fn mirror<'a>(fill: &'a Fill<'a>, context: &Context<'a>) -> Result<Mirror<'a>, R
     generated(fill)?;
     let names = Names::new(context, table, &fill.column.name);
     let kind = lookup.type_of(&fill.column.type_name).clone();
-    let from = asked::result(table, &fill.column.name, &fill.forward, context)?;
+    let from = asked::result(table, &fill.column.name, &fill.forward, &types(fill), &lookup, context)?;
     let form = Form::of(kind.fit(from.as_ref()), fill.forward.can_raise, || {
         tried(&names, &fill.column.name, &fill.forward, &types(fill), &lookup)
     });
@@ -155,7 +158,7 @@ fn add(mirror: &Mirror<'_>, fill: &Fill<'_>) -> Step {
                 &["dropcol.plain"],
                 vec![native::drop_columns(mirror.table(), &[column])],
             )],
-            loses: format!("the values that new code wrote to `{column}`"),
+            loses: keep::loses(mirror),
         },
     }
     .step()

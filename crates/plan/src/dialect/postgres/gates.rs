@@ -97,6 +97,25 @@ pub(super) fn addable(table: &Table, column: &NewColumn, lookup: &Lookup) -> Res
     })
 }
 
+/// Refuses when a name of ours, of a trigger, a function or the CHECK of one of `proved`, is somebody's already: ours would
+/// take the place of what bears it, and the undo would drop it.
+///
+/// # Errors
+/// The refusal.
+pub(super) fn free<'c>(mirror: &Mirror<'_>, proved: impl IntoIterator<Item = &'c Ident>) -> Result<(), Refusal> {
+    let (table, names) = (mirror.table, mirror.names);
+    let triggers = sync::trigger_names(mirror);
+    let trigger = triggers.iter().find(|name| table.triggers.iter().any(|trigger| trigger.name == **name));
+    let checks: Vec<Ident> = proved.into_iter().map(|column| names.check(column)).collect();
+    let check = checks.iter().find(|name| table.constraints.iter().any(|other| other.name.as_ref() == Some(*name)));
+    let functions = sync::function_names(mirror);
+    let function = functions.iter().find(|name| names.is_taken(name)).map(ToString::to_string);
+    match trigger.or(check).map(|name| format!("{}.{name}", table.name)).or(function) {
+        Some(name) => Err(Refusal::Exists { name }),
+        None => Ok(()),
+    }
+}
+
 /// Refuses a column that something else is bound to, naming it.
 ///
 /// # Errors

@@ -78,8 +78,12 @@ impl Names<'_> {
 impl Lookup {
     /// Returns the schema of a name, quoted.
     pub(super) fn schema(&self, name: &NameUse) -> String {
-        let found = self.names.get(name).expect("each name of an expression was looked up before it is written");
-        Postgres.name(found.schema.as_str())
+        Postgres.name(self.found_in(name).as_str())
+    }
+
+    /// Returns the schema of a name.
+    pub(super) fn found_in(&self, name: &NameUse) -> &Ident {
+        &self.names.get(name).expect("each name of an expression was looked up before it is written").schema
     }
 
     /// Returns what is known of a type.

@@ -180,9 +180,19 @@ impl Mirror<'_> {
         };
         let expr = Sql::expr(&derived.expr.render(&place, &|name| self.lookup.schema(name)));
         let kind = derived.kind.full();
-        let body = |template| sql(template, &[("type", Hole::Type(&kind)), ("expr", Hole::Sql(&expr))]);
-        let (converting, failing) =
-            (body(include_str!("sync/convert.sql").trim_end()), body(include_str!("sync/fails.sql").trim_end()));
+        let body = |fits, fails| {
+            let (fits, fails) = (Sql::fixed(fits), Sql::fixed(fails));
+            sql(
+                include_str!("sync/tried.sql").trim_end(),
+                &[
+                    ("type", Hole::Type(&kind)),
+                    ("expr", Hole::Sql(&expr)),
+                    ("fits", Hole::Sql(&fits)),
+                    ("fails", Hole::Sql(&fails)),
+                ],
+            )
+        };
+        let (converting, failing) = (body("result", "NULL"), body("false", "true"));
         let bool_type = segue_model::sql::TypeName::spelled("pg_catalog.bool");
         let types: Vec<Sql> = args.iter().map(|(_, kind)| sql("{t}", &[("t", Hole::Type(&kind.bare()))])).collect();
         let stability = if *unstable { Sql::fixed("STABLE") } else { Sql::fixed("IMMUTABLE") };

@@ -68,13 +68,26 @@ impl<'a> Names<'a> {
 
     /// Returns the name of the copy of what cleanup drops: one that no earlier cleanup of the same migration has left.
     pub(super) fn keeps(&self) -> TableName {
+        self.copy("keep", None)
+    }
+
+    /// Returns the name of the copy of what a rollback drops: one that no earlier rollback has left, nor cleanup will.
+    pub(super) fn keeps_new(&self) -> TableName {
+        self.copy("keep new", Some(&self.keeps()))
+    }
+
+    fn copy(&self, what: &str, other: Option<&TableName>) -> TableName {
         let of_turn = |turn: usize| {
-            let tag = self.tag(&"keep".repeat(turn + 1));
-            Ident::of_ours("keep_", self.table.name.as_str(), &tag, BYTES_MAX)
+            let tag = self.tag(&what.repeat(turn + 1));
+            TableName { schema: schema(), name: Ident::of_ours("keep_", self.table.name.as_str(), &tag, BYTES_MAX) }
         };
-        let free = |name: &Ident| !self.taken.contains(&["segue.", name.as_str()].concat());
-        let name = (0..=self.taken.len()).map(of_turn).find(free).expect("there are more names than taken ones");
-        TableName { schema: schema(), name }
+        let free = |name: &TableName| other != Some(name) && !self.is_taken(name);
+        (0..self.taken.len() + 2).map(of_turn).find(free).expect("there are more names than taken ones")
+    }
+
+    /// Returns whether a relation, a function or a type bears this name.
+    pub(super) fn is_taken(&self, name: &TableName) -> bool {
+        self.taken.contains(&[name.schema.as_str(), ".", name.name.as_str()].concat())
     }
 
     fn ours(&self, name: &str, what: &str) -> Ident {

@@ -14,7 +14,7 @@ use super::fill::{tried, unstable};
 use super::mirror::{Derived, Form, Kind, Mirror, regclass};
 use super::names::{Names, deprecated};
 use super::work::{Work, undo_step};
-use super::{backfill, gates, lookup, native, prove, sql, sync, verify};
+use super::{backfill, gates, keep, lookup, native, prove, reach, sql, sync, unique, verify};
 use crate::dialect::Planned;
 use crate::operation::{Context, NewSide, Pair};
 use crate::refusal::Refusal;
@@ -38,6 +38,11 @@ pub(super) fn probes(pair: &Pair<'_>, context: &Context<'_>) -> Result<Vec<Probe
     let told = pair.new.iter().filter(|side| side.column.default.is_some() || never_required(pair));
     open.extend(told.map(|side| asked::defaults_probe(pair.table, side.column, &side.forward, &types, &lookup)));
     open.push(asked::sample_probe(table, &round(pair), &lookup));
+    let transforms: Vec<&Expr> =
+        pair.new.iter().map(|side| &side.forward).chain(pair.old.iter().map(|side| &side.back)).collect();
+    let new = pair.new.iter().map(|side| &side.column.type_name);
+    let kinds: Vec<&TypeName> = new.chain(pair.old.iter().map(|side| &side.column.type_name)).collect();
+    open.push(reach::probe(table, &pair.new[0].column.name, &transforms, &kinds, &lookup));
     open.retain(|probe| !context.answers.contains_key(&probe.key));
     Ok(open)
 }
@@ -58,10 +63,17 @@ pub(super) fn plan(pair: &Pair<'_>, context: &Context<'_>) -> Result<Planned, Re
     }
     tellable(pair, context)?;
     old_not_null(pair, &mirror)?;
+    unique::gate(pair, &mirror)?;
+    gates::free(&mirror, pair.new.iter().filter(|side| side.not_null).map(|side| &side.column.name))?;
+    reach::gate(&mirror, context)?;
     let hidden = hidden_names(pair)?;
-    let loses = asked::loses(&pair.table.name, &pair.new[0].column.name, context);
+    let loses = (!is_rename(&mirror)).then(|| keep::loses(&mirror));
+    let mut notes = notes(pair, &mirror);
+    if loses.is_some() {
+        notes.push(asked::sampled(&pair.table.name, &pair.new[0].column.name, context));
+    }
     let steps = steps(pair, &mirror, &hidden, loses.as_deref(), context)?;
-    Ok(Planned { steps, notes: notes(pair, &mirror), flip: flip(pair), loses })
+    Ok(Planned { steps, notes, flip: flip(pair), loses })
 }
 
 fn steps(
@@ -73,7 +85,7 @@ fn steps(
 ) -> Result<Vec<Step>, Refusal> {
     let (table, major) = (mirror.table(), context.server.version.major);
     let early: Vec<&Ident> = proved(pair, mirror, true);
-    let mut steps = vec![add(pair, mirror, loses), sync::step(mirror)];
+    let mut steps = vec![add(pair, mirror, loses), sync::step(mirror, loses.is_some())];
     steps.extend(early.iter().map(|column| prove::add(Phase::Sync, table, column, &mirror.names.check(column))));
     steps.push(backfill::step(mirror, major));
     steps.push(backfill::analyze(mirror));
@@ -137,7 +149,7 @@ fn mirror<'a>(pair: &'a Pair<'a>, context: &Context<'a>) -> Result<Mirror<'a>, R
     let types = types(pair);
     let derive = |column: &Ident, kind: &TypeName, expr: &Expr| -> Result<Derived, Refusal> {
         let kind = lookup.type_of(kind).clone();
-        let from = asked::result(&pair.table.name, column, expr, context)?;
+        let from = asked::result(&pair.table.name, column, expr, &types, &lookup, context)?;
         let tried = || tried(&names, column, expr, &types, &lookup);
         let form = Form::of(kind.fit(from.as_ref()), expr.can_raise, tried);
         Ok(Derived { column: column.clone(), kind, expr: expr.clone(), form })
@@ -148,6 +160,14 @@ fn mirror<'a>(pair: &'a Pair<'a>, context: &Context<'a>) -> Result<Mirror<'a>, R
     let old = old.collect::<Result<Vec<_>, _>>()?;
     let (renamed, required) = (BTreeMap::new(), !never_required(pair));
     Ok(Mirror { table: pair.table, names, kind: Kind::TwoWay, new, old, required, renamed, lookup })
+}
+
+/// Only other names for the same values: whatever new code writes stands in the old columns too.
+fn is_rename(mirror: &Mirror<'_>) -> bool {
+    let mut sides = mirror.new.iter().chain(&mirror.old);
+    let copies = sides.all(|derived| derived.form.is_total() && asked::column(&derived.expr).is_some());
+    let held = |new: &Ident| mirror.old.iter().any(|old| asked::column(&old.expr) == Some(new));
+    copies && mirror.new.iter().all(|derived| held(&derived.column))
 }
 
 /// Each side follows from the other alone, so no value is read after it was written.
@@ -355,19 +375,7 @@ fn settle(pair: &Pair<'_>, mirror: &Mirror<'_>) -> Vec<Sql> {
 
 fn notes(pair: &Pair<'_>, mirror: &Mirror<'_>) -> Vec<String> {
     let mut notes = gates::notes(mirror);
-    let unique: Vec<String> = pair
-        .table
-        .indexes
-        .iter()
-        .filter(|index| {
-            let on = |name: &Ident| index.keys.iter().any(|key| key.column.as_ref() == Some(name));
-            pair.old.iter().any(|side| on(&side.column.name))
-        })
-        .map(|index| format!("`{}`", index.name))
-        .collect();
-    if !unique.is_empty() {
-        notes.push(format!("cleanup drops the indexes {} with the old columns", unique.join(", ")));
-    }
+    notes.extend(unique::notes(pair));
     let exprs = pair.new.iter().map(|side| &side.forward).chain(pair.old.iter().map(|side| &side.back));
     let types = types(pair);
     notes.extend(exprs.filter_map(|expr| unstable(&mirror.lookup, &types, expr)));

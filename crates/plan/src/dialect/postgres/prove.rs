@@ -41,6 +41,19 @@ pub(super) fn add_sql(table: &TableName, column: &Ident, check: &Ident) -> Sql {
     )
 }
 
+/// Returns the statement that adds the CHECK that a column is NULL only where `with` is.
+pub(super) fn add_along_sql(table: &TableName, column: &Ident, with: &Ident, check: &Ident) -> Sql {
+    sql(
+        "ALTER TABLE {table} ADD CONSTRAINT {check} CHECK ({with} IS NULL OR {column} IS NOT NULL) NOT VALID",
+        &[
+            ("table", Hole::Table(table)),
+            ("check", Hole::Name(check)),
+            ("with", Hole::Name(with)),
+            ("column", Hole::Name(column)),
+        ],
+    )
+}
+
 /// Returns the statement that validates it.
 pub(super) fn validate_sql(table: &TableName, check: &Ident) -> Sql {
     sql(

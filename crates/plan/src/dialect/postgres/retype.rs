@@ -75,6 +75,7 @@ pub(super) fn plan(retype: &Retype<'_>, context: &Context<'_>) -> Result<Planned
     };
     let forward = follow(Names::new(context, table, &new), side(&new, to, Form::Exact))?;
     let reverse = follow(Names::new(context, table, &old), side(&old, from, Form::Range(low, high)))?;
+    free(retype, ours, [&forward, &reverse], &twins)?;
     let swap = Swap {
         retype,
         forward: &forward,
@@ -100,7 +101,7 @@ pub(super) fn plan(retype: &Retype<'_>, context: &Context<'_>) -> Result<Planned
 
 fn steps(retype: &Retype<'_>, swap: &Swap<'_>, major: u32) -> Vec<Step> {
     let (table, forward) = (&retype.table.name, swap.forward);
-    let mut steps = vec![add(retype, swap.new), sync::step(forward)];
+    let mut steps = vec![add(retype, swap.new), sync::step(forward, false)];
     if retype.column.not_null {
         steps.push(prove::add(Phase::Sync, table, swap.new, &swap.proof));
     }
@@ -128,6 +129,25 @@ fn steps(retype: &Retype<'_>, swap: &Swap<'_>, major: u32) -> Vec<Step> {
 
 fn names<'a>(retype: &Retype<'a>) -> lookup::Names<'a> {
     lookup::Names { exprs: vec![], types: vec![&retype.column.type_name, retype.to] }
+}
+
+/// Refuses when a name of ours is somebody's already.
+fn free(retype: &Retype<'_>, ours: Names<'_>, mirrors: [&Mirror<'_>; 2], twins: &[Twin]) -> Result<(), Refusal> {
+    for mirror in mirrors {
+        gates::free(mirror, [])?;
+    }
+    let beside = mirrors.map(|mirror| &mirror.new[0].column);
+    let proofs = beside.map(|name| ours.check(name));
+    let constraint = |name: &Ident| retype.table.constraints.iter().any(|other| other.name.as_ref() == Some(name));
+    let column = |name: &Ident| retype.table.columns.iter().any(|other| other.name == *name);
+    let in_table = beside.into_iter().filter(|name| column(name)).chain(proofs.iter().filter(|name| constraint(name)));
+    let mut in_table = in_table.map(|name| format!("{}.{name}", retype.table.name));
+    let mut indexes = twins.iter().flat_map(|twin| [&twin.twin, &twin.aside]);
+    let index = || indexes.find(|name| ours.is_taken(name)).map(ToString::to_string);
+    match in_table.next().or_else(index) {
+        Some(name) => Err(Refusal::Exists { name }),
+        None => Ok(()),
+    }
 }
 
 /// The expression that is the column itself.

@@ -67,25 +67,30 @@ pub(super) fn step(swap: &Swap<'_>) -> Step {
     .step()
 }
 
-/// The old column is proved before it is NOT NULL again, so that no scan runs under the lock.
+/// The old column is proved before it bears the name again, so that no scan runs under the lock: first whoever takes the
+/// change back is told of values that do not fit, then no write leaves one behind, then every row is read.
 fn undo(swap: &Swap<'_>) -> Vec<UndoStep> {
+    let (not_null, column) = (swap.retype.column.not_null, &swap.retype.column.name);
     let mut back = sync::drop(swap.reverse);
     back.extend(exchange(swap, swap.new, swap.old, &swap.proof_back));
     back.extend(swap.twins.iter().flat_map(Twin::exchange_back));
     back.extend(sync::create(swap.forward));
-    let back = vec![if_column(swap.reverse, swap.old, &back)];
-    if !swap.retype.column.not_null {
-        return vec![undo_step_if(table(swap), FACTS, back, vec![fits(swap)])];
+    if !not_null {
+        back.push(prove::drop_sql(table(swap), &swap.proof_back));
     }
-    let prove =
-        [prove::drop_sql(table(swap), &swap.proof_back), prove::add_sql(table(swap), swap.old, &swap.proof_back)];
+    let back = vec![if_column(swap.reverse, swap.old, &back)];
+    let add = match not_null {
+        true => prove::add_sql(table(swap), swap.old, &swap.proof_back),
+        false => prove::add_along_sql(table(swap), swap.old, column, &swap.proof_back),
+    };
+    let prove = [prove::drop_sql(table(swap), &swap.proof_back), add];
     let validate = [prove::validate_sql(table(swap), &swap.proof_back)];
     vec![
-        undo_step_if(
+        undo_step_if(table(swap), &["dml.select_window"], vec![], vec![fits(swap)]),
+        undo_step(
             table(swap),
             &["con.drop_check", "con.add_check_nv"],
             vec![if_column(swap.reverse, swap.old, &prove)],
-            vec![fits(swap)],
         ),
         undo_step(table(swap), &["con.validate_check"], vec![if_column(swap.reverse, swap.old, &validate)]),
         undo_step(table(swap), FACTS, back),

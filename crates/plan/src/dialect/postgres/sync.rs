@@ -6,8 +6,8 @@ use segue_model::sql::{Hole, Sql};
 use segue_model::step::{Action, Condition, Phase, Step, Undo, UndoStep};
 
 use super::mirror::{Derived, Kind, Mirror, Of};
-use super::sql;
 use super::work::{Work, undo_step};
+use super::{keep, sql};
 
 /// A trigger of ours.
 struct OurTrigger {
@@ -23,8 +23,9 @@ struct OurFunction {
     body: Sql,
 }
 
-/// Returns the step that begins to keep both shapes right.
-pub(super) fn step(mirror: &Mirror<'_>) -> Step {
+/// Returns the step that begins to keep both shapes right. Its undo first makes the copy of what only the new shape holds,
+/// with `keeps`, while the functions that this takes are still there.
+pub(super) fn step(mirror: &Mirror<'_>, keeps: bool) -> Step {
     let title = match mirror.kind {
         Kind::TwoWay => "keep old and new columns right, whichever is written",
         Kind::Follow => "keep the new column right when the old one is written",
@@ -36,7 +37,7 @@ pub(super) fn step(mirror: &Mirror<'_>) -> Step {
         action: Action::Sql(create(mirror)),
         facts: &["fn.create", "trg.create", "trg.enable"],
         table: mirror.table(),
-        undo: Undo::Lossless(vec![undo(mirror)]),
+        undo: Undo::Lossless(keeps.then(|| keep::undo(mirror)).into_iter().chain([undo(mirror)]).collect()),
     }
     .step()
 }
@@ -82,9 +83,9 @@ pub(super) fn drop(mirror: &Mirror<'_>) -> Vec<Sql> {
             &[("trigger", Hole::Name(&trigger.name)), ("table", Hole::Table(mirror.table()))],
         )
     });
-    let functions: Vec<TableName> = functions(mirror).into_iter().map(|function| function.name).collect();
-    let functions = functions.iter().chain(mirror.helper_names());
-    let functions = functions.map(|name| sql("DROP FUNCTION IF EXISTS {function}", &[("function", Hole::Table(name))]));
+    let functions = function_names(mirror);
+    let functions =
+        functions.iter().map(|name| sql("DROP FUNCTION IF EXISTS {function}", &[("function", Hole::Table(name))]));
     triggers.chain(functions).collect()
 }
 
@@ -117,32 +118,52 @@ pub(super) fn is_ours(name: &Ident) -> bool {
     name.as_str().starts_with("~segue_") || name.as_str().starts_with("!segue_")
 }
 
+/// Where a trigger of the user may change what the backfill has read, the last of ours looks at the values alone.
 fn triggers(mirror: &Mirror<'_>) -> Vec<OurTrigger> {
     let names = mirror.names;
+    let users = !before_triggers(mirror).is_empty();
     match mirror.kind {
-        Kind::TwoWay if before_triggers(mirror).is_empty() => {
-            vec![both("pair", names.last_trigger("pair"), differs(mirror), mirror)]
-        }
-        Kind::TwoWay => vec![
-            both("pair", names.first_trigger(), differs(mirror), mirror),
+        Kind::TwoWay if users => vec![
+            both("pair", names.first_trigger(), passed(&differs(mirror)), mirror),
             both("forward", names.last_trigger("forward"), not_related(mirror), mirror),
         ],
-        Kind::Follow => vec![both("forward", names.last_trigger("forward"), differs(mirror), mirror)],
+        Kind::TwoWay => vec![both("pair", names.last_trigger("pair"), passed(&differs(mirror)), mirror)],
+        Kind::Follow if users => vec![both("forward", names.last_trigger("forward"), differs(mirror), mirror)],
+        Kind::Follow => vec![both("forward", names.last_trigger("forward"), passed(&differs(mirror)), mirror)],
         Kind::Fill => vec![
             OurTrigger {
                 name: names.last_trigger("insert"),
                 events: "INSERT",
-                guard: mirror.fillable(Of::New),
+                guard: passed(&mirror.fillable(Of::New)),
                 function: names.function("forward"),
             },
             OurTrigger {
                 name: names.last_trigger("update"),
                 events: "UPDATE",
-                guard: still_absent(mirror),
+                guard: passed(&still_absent(mirror)),
                 function: names.function("forward"),
             },
         ],
     }
+}
+
+/// The backfill computes the values itself, and passes.
+fn passed(guard: &Sql) -> Sql {
+    sql(
+        "pg_catalog.current_setting('segue.backfill', true) IS DISTINCT FROM 'on' AND {guard}",
+        &[("guard", Hole::Sql(guard))],
+    )
+}
+
+/// Returns the names of our triggers.
+pub(super) fn trigger_names(mirror: &Mirror<'_>) -> Vec<Ident> {
+    triggers(mirror).into_iter().map(|trigger| trigger.name).collect()
+}
+
+/// Returns the names of our functions.
+pub(super) fn function_names(mirror: &Mirror<'_>) -> Vec<TableName> {
+    let functions = functions(mirror).into_iter().map(|function| function.name);
+    functions.chain(mirror.helper_names().into_iter().cloned()).collect()
 }
 
 fn both(function: &str, name: Ident, guard: Sql, mirror: &Mirror<'_>) -> OurTrigger {

@@ -68,6 +68,7 @@ pub(super) fn probe(name: &TypeName) -> Probe {
 pub(super) fn resolved(name: &TypeName, answers: &Answers) -> Result<Resolved, Refusal> {
     let row = match answers.get(&key(name)) {
         Some(Answer::Rows(rows)) => rows.first().ok_or_else(|| unknown(name, "the server does not know it"))?,
+        Some(Answer::Failed { code, message }) if code.starts_with("23") => return Err(never_null(name, message)),
         Some(Answer::Failed { message, .. }) => return Err(unknown(name, message)),
         Some(Answer::TimedOut) | None => return Err(unknown(name, "the server did not answer in time")),
     };
@@ -85,6 +86,15 @@ pub(super) fn resolved(name: &TypeName, answers: &Answers) -> Result<Resolved, R
 
 fn key(name: &TypeName) -> String {
     ["type", name.as_str()].join(":")
+}
+
+/// A value that cannot be converted is left NULL, which such a domain raises an error for.
+fn never_null(name: &TypeName, why: &str) -> Refusal {
+    Refusal::Impossible {
+        what: ["the domain `", name.as_str(), "` cannot be used here"].concat(),
+        why: why.to_owned(),
+        instead: "In an earlier migration let the domain take NULL, and make its columns NOT NULL instead.".to_owned(),
+    }
 }
 
 fn unknown(name: &TypeName, why: &str) -> Refusal {
@@ -131,6 +141,7 @@ impl Resolved {
         let wider = plain && WIDENINGS.contains(&(from.name.as_str(), self.name.as_str()));
         match self.modifiers.as_slice() {
             [] if same || wider => Fit::Exact,
+            _ if same && from.modifiers == self.modifiers => Fit::Exact,
             [length] if plain && self.name == "varchar" && matches!(from.name.as_str(), "text" | "varchar") => {
                 Fit::Length(*length)
             }
@@ -192,6 +203,25 @@ mod tests {
         assert_eq!(of("int4", &[]).fit(Some(&of("text", &[]))), Fit::Tried);
         assert_eq!(of("numeric", &[5, 2]).fit(Some(&of("numeric", &[]))), Fit::Tried);
         assert_eq!(of("text", &[]).fit(None), Fit::Tried);
+    }
+
+    #[test]
+    fn what_is_of_the_same_type_and_length_fits() {
+        assert_eq!(of("varchar", &[50]).fit(Some(&of("varchar", &[50]))), Fit::Exact);
+        assert_eq!(of("numeric", &[5, 2]).fit(Some(&of("numeric", &[5, 2]))), Fit::Exact);
+        assert_eq!(of("numeric", &[5, 2]).fit(Some(&of("numeric", &[6, 2]))), Fit::Tried);
+    }
+
+    #[test]
+    fn a_domain_that_refuses_null_is_told_as_one() {
+        let name = TypeName::spelled("public.dn");
+        let failed = Answer::Failed { code: "23502".into(), message: "domain dn does not allow null values".into() };
+        let refusal = resolved(&name, &Answers::from([(key(&name), failed)])).unwrap_err();
+        assert_eq!(
+            refusal.to_string(),
+            "the domain `public.dn` cannot be used here: domain dn does not allow null values"
+        );
+        assert!(refusal.hint().contains("let the domain take NULL"));
     }
 
     #[test]

@@ -58,7 +58,14 @@ pub(super) fn undo_step_if(
     conditions: Vec<Condition>,
 ) -> UndoStep {
     let cost = Together::of(facts);
-    UndoStep { sql, conditions, locks: cost.locks(table), transaction: cost.transaction, tries: cost.tries(), keeps: None }
+    UndoStep {
+        sql,
+        conditions,
+        locks: cost.locks(table),
+        transaction: cost.transaction,
+        tries: cost.tries(),
+        keeps: None,
+    }
 }
 
 /// What several statements cost in one transaction.

@@ -46,7 +46,7 @@ impl Fact {
     }
 }
 
-const FACTS: [Fact; 16] = [
+const FACTS: [Fact; 17] = [
     Fact::metadata("tab.create"),
     Fact::metadata("tab.drop").breaking().reversible("impossible"),
     Fact::metadata("idx.create").scanning(),
@@ -64,6 +64,7 @@ const FACTS: [Fact; 16] = [
     // One window of rows, and the lock only for as long as that takes.
     Fact::metadata("dml.update_window"),
     Fact::metadata("dml.copy_window"),
+    Fact::metadata("dml.copy").scanning(),
     Fact { lock: LockMode::None, ..Fact::metadata("read") },
 ];
 

@@ -8,6 +8,7 @@ mod mirror;
 mod names;
 mod native;
 mod obstacle;
+mod rescue;
 mod sync;
 mod types;
 mod verify;

@@ -15,6 +15,7 @@ pub(super) struct Names {
     table: String,
     tag: String,
     keep: Ident,
+    rescue: Ident,
 }
 
 impl Names {
@@ -30,13 +31,15 @@ impl Names {
             let full = format!("main.{}", name.as_str());
             all.iter().any(|other| other.eq_ignore_ascii_case(&full))
         };
-        // An earlier cleanup of the same migration may have left its copy: it stays, and this one gets another name.
+        // An earlier cleanup or rollback of the same migration may have left its copy: it stays, and this one gets another name.
         let copy = |turn: usize| {
             let tag = tag_of(&[id, own, column.as_str(), &"keep".repeat(turn + 1)]);
             Ident::of_ours("segue_keep_", own, &tag, BYTES_MAX)
         };
-        let keep = (0..=all.len()).map(copy).find(|name| !taken(name)).expect("there are more names than taken ones");
-        let names = Self { table: own.to_owned(), tag: tag_of(&[id, own, column.as_str()]), keep };
+        let mut free = (0..all.len() + 2).map(copy).filter(|name| !taken(name));
+        let mut next = || free.next().expect("there are more names than taken ones");
+        let (keep, rescue) = (next(), next());
+        let names = Self { table: own.to_owned(), tag: tag_of(&[id, own, column.as_str()]), keep, rescue };
         let objects = ["segue_io_", "segue_in_", "segue_un_", "segue_uo_", "segue_fill_"];
         let clash = objects.into_iter().map(|prefix| names.of(prefix)).find(taken);
         let column = Some(names.marker()).filter(|m| table.columns.iter().any(|c| context.catalog.same(&c.name, m)));
@@ -56,10 +59,19 @@ impl Names {
         self.of("segue_m_")
     }
 
-    /// Returns the name of the preserved copy.
+    /// Returns the name of the copy that cleanup makes of the old columns.
     pub(super) fn keep(&self) -> TableName {
-        TableName { schema: Ident::known("main"), name: self.keep.clone() }
+        in_main(&self.keep)
     }
+
+    /// Returns the name of the copy that a rollback makes of what only the new columns hold.
+    pub(super) fn rescue(&self) -> TableName {
+        in_main(&self.rescue)
+    }
+}
+
+fn in_main(name: &Ident) -> TableName {
+    TableName { schema: Ident::known("main"), name: name.clone() }
 }
 
 /// Returns the name under which an old column hides.

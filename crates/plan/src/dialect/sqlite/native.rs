@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use segue_model::change::NewColumn;
-use segue_model::expr::Expr;
+use segue_model::expr::{Expr, Nullness};
 use segue_model::ident::{Ident, TableName};
 use segue_model::sql::{Hole, Sql};
 use segue_model::step::{Action, Phase, Step, Undo};
@@ -127,12 +127,13 @@ pub(super) fn fill(fill: &Fill<'_>, context: &Context<'_>) -> Result<Planned, Re
     steps.push(backfill::step(&mirror));
     steps.push(verify::fill(&mirror, &names));
     steps.extend(contract::fill(&mirror, &names));
-    let notes = notes(&mirror, context);
+    let mut notes = notes(&mirror, context);
+    notes.extend(null_given(&mirror));
     Ok(Planned {
         steps,
         notes,
         flip: "nothing changes in the database: deploy the code that uses the new column".to_owned(),
-        loses: Some(format!("the values written to `{}`", fill.column.name)),
+        loses: Some(lost_of_fill(&fill.column.name)),
     })
 }
 
@@ -276,7 +277,7 @@ fn add(mirror: &Mirror<'_>, column: &NewColumn, loses: Option<&str>) -> Step {
     let steps = vec![undo_step(table, &["dropcol.plain"], vec![drop_column(table, &column.name)])];
     let undo = match (loses, mirror.old.is_empty()) {
         (Some(loses), _) => Undo::Lossy { steps, loses: loses.to_owned() },
-        (None, true) => Undo::Lossy { steps, loses: format!("the values written to `{}`", column.name) },
+        (None, true) => Undo::Lossy { steps, loses: lost_of_fill(&column.name) },
         (None, false) => Undo::Lossless(steps),
     };
     let statement = sql(
@@ -314,7 +315,26 @@ fn add_marker(mirror: &Mirror<'_>, marker: &Ident) -> Step {
 
 fn lost(mirror: &Mirror<'_>) -> String {
     let names = |side: &[Derived]| side.iter().map(|d| format!("`{}`", d.name)).collect::<Vec<_>>().join(", ");
-    format!("what new code writes to {} and {} cannot express", names(&mirror.new), names(&mirror.old))
+    format!(
+        "what new code writes to {} and {} cannot express; a copy of these rows is kept",
+        names(&mirror.new),
+        names(&mirror.old)
+    )
+}
+
+/// A NULL that an INSERT gives is not told from a column that it leaves out.
+fn null_given(mirror: &Mirror<'_>) -> Option<String> {
+    let new = mirror.new.iter().find(|new| !new.not_null && new.expr.nullness != Nullness::Always)?;
+    Some(format!(
+        "An INSERT that gives NULL for `{}` counts until cleanup as one that does not give it: the row gets `{}`. An UPDATE may \
+         write NULL from `ready` on and not before.",
+        new.name,
+        new.expr.source.trim()
+    ))
+}
+
+fn lost_of_fill(column: &Ident) -> String {
+    format!("the values written to `{column}`; a copy of the rows whose value is not the transform's is kept")
 }
 
 fn pair_notes(mirror: &Mirror<'_>, context: &Context<'_>) -> Vec<String> {

@@ -6,12 +6,12 @@
 
 use segue_model::ident::Ident;
 use segue_model::sql::{Hole, Sql};
-use segue_model::step::{Action, Condition, Phase, Step, Undo};
+use segue_model::step::{Action, Condition, Phase, Step, Undo, UndoStep};
 
 use super::mirror::{Mirror, Of};
 use super::names::Names;
-use super::sql;
 use super::work::{Work, undo_step};
+use super::{rescue, sql};
 
 /// A trigger: its name and its text, which is just what `sqlite_schema` keeps.
 pub(super) struct Trigger {
@@ -21,22 +21,26 @@ pub(super) struct Trigger {
 
 /// Returns the step that creates the triggers of a pair.
 pub(super) fn pair(mirror: &Mirror<'_>, names: &Names) -> Step {
-    step(mirror, &pair_triggers(mirror, names), "keep both shapes right from now on")
+    // What a rename writes is in the old column to the bit, so nothing needs to be kept.
+    let keeps = mirror.marker.is_some().then(|| rescue::step(mirror, names));
+    step(mirror, &pair_triggers(mirror, names), keeps, "keep both shapes right from now on")
 }
 
 /// Returns the step that creates the trigger that fills a new column.
 pub(super) fn fill(mirror: &Mirror<'_>, names: &Names) -> Step {
-    step(mirror, &fill_triggers(mirror, names), "fill the new column of each row that is inserted without it")
+    let title = "fill the new column of each row that is inserted without it";
+    step(mirror, &fill_triggers(mirror, names), Some(rescue::step(mirror, names)), title)
 }
 
-fn step(mirror: &Mirror<'_>, triggers: &[Trigger], title: &str) -> Step {
+fn step(mirror: &Mirror<'_>, triggers: &[Trigger], keeps: Option<UndoStep>, title: &str) -> Step {
+    let drop = undo_step(mirror.name(), &["trig.drop"], drops(triggers));
     Work {
         phase: Phase::Sync,
         title: title.to_owned(),
         action: Action::Sql(triggers.iter().map(|trigger| trigger.create.clone()).collect()),
         facts: &["trig.create"],
         table: mirror.name(),
-        undo: Undo::Lossless(vec![undo_step(mirror.name(), &["trig.drop"], drops(triggers))]),
+        undo: Undo::Lossless(keeps.into_iter().chain([drop]).collect()),
     }
     .step()
 }

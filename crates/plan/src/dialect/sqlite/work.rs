@@ -51,7 +51,14 @@ impl Work<'_> {
 /// SQLite's DDL is transactional, and the journal's entry is in the same transaction: what is undone is never undone again.
 pub(super) fn undo_step(table: &TableName, facts: &'static [&'static str], sql: Vec<Sql>) -> UndoStep {
     let mode = strongest(&facts.iter().map(|id| fact(id)).collect::<Vec<_>>());
-    UndoStep { sql, conditions: vec![], locks: locks(table, mode), transaction: Transaction::Own, tries: tries(mode), keeps: None }
+    UndoStep {
+        sql,
+        conditions: vec![],
+        locks: locks(table, mode),
+        transaction: Transaction::Own,
+        tries: tries(mode),
+        keeps: None,
+    }
 }
 
 fn strongest(facts: &[&Fact]) -> LockMode {

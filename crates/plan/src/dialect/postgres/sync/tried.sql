@@ -2,7 +2,7 @@ DECLARE
   result {type};
 BEGIN
   result := {expr};
-  RETURN false;
+  RETURN {fits};
 EXCEPTION WHEN data_exception OR check_violation OR not_null_violation OR raise_exception THEN
-  RETURN true;
+  RETURN {fails};
 END

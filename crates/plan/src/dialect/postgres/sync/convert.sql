@@ -1,8 +1,0 @@
-DECLARE
-  result {type};
-BEGIN
-  result := {expr};
-  RETURN result;
-EXCEPTION WHEN data_exception OR check_violation OR not_null_violation OR raise_exception THEN
-  RETURN NULL;
-END

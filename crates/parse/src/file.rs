@@ -3,6 +3,7 @@
 use segue_model::change::{Change, Directive, Located, Migration, Statement};
 use segue_model::ident::{Ident, MigrationId, TableRef};
 
+use crate::created::Created;
 use crate::directive;
 use crate::grammar::{Found, Grammar, Wanted};
 use crate::problem::{Fault, Problem};
@@ -113,11 +114,18 @@ impl Reading<'_> {
     /// Returns the changes, with each UPDATE decided now that all added columns are known.
     fn resolve(&mut self) -> Vec<Located<Change>> {
         let added: Vec<(TableRef, Ident)> = self.found.iter().filter_map(|(_, found)| added(&found.what)).collect();
+        let created = Created::of(self.grammar, &self.found);
         let mut changes = Vec::with_capacity(self.found.len());
         for (statement, found) in std::mem::take(&mut self.found) {
             let start = self.statements[statement].span.0;
             let what = match found.what {
                 Wanted::Change(change) => Ok(change),
+                Wanted::Table { table, .. } => Ok(Change::CreateTable { table }),
+                Wanted::Index { index, table, columns } => {
+                    let missing = columns.iter().filter_map(|column| created.missing(&table, column));
+                    self.faults.extend(missing.map(|fault| fault.shifted(start)));
+                    Ok(Change::CreateIndex { index, table })
+                }
                 Wanted::Update { table, only_absent, sets } => {
                     let text = &self.statements[statement].text;
                     update::resolve(self.grammar, text, (table, only_absent, sets), &added)

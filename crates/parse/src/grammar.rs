@@ -32,6 +32,9 @@ pub(crate) trait Grammar {
 
     /// Returns whether two names mean the same object.
     fn same(&self, left: &Ident, right: &Ident) -> bool;
+
+    /// Returns whether every table has a column of this name that its definition does not list.
+    fn is_hidden_column(&self, name: &Ident) -> bool;
 }
 
 /// Something that a statement wants, and the byte where that is said.
@@ -45,6 +48,17 @@ pub(crate) struct Found {
 #[derive(Debug)]
 pub(crate) enum Wanted {
     Change(Change),
+    /// A new table with these columns; `None` where the statement takes further ones from elsewhere.
+    Table {
+        table: TableRef,
+        columns: Option<Vec<Ident>>,
+    },
+    /// A new index over these columns of the table, and perhaps over expressions.
+    Index {
+        index: Option<Ident>,
+        table: TableRef,
+        columns: Vec<Mention>,
+    },
     /// An UPDATE of one table: a transform if all columns that it sets are added in the same file.
     Update {
         table: TableRef,
@@ -52,6 +66,13 @@ pub(crate) enum Wanted {
         only_absent: Option<Ident>,
         sets: Vec<Set>,
     },
+}
+
+/// A column that a statement names, and its bytes.
+#[derive(Debug)]
+pub(crate) struct Mention {
+    pub(crate) column: Ident,
+    pub(crate) span: (usize, usize),
 }
 
 /// One assignment of an UPDATE: the column and the bytes of its expression.

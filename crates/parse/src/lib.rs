@@ -3,6 +3,7 @@
 //! No I/O: the caller reads the files. Every engine's own grammar decides what its SQL means; what both have in common
 //! (statements, directives, the SET list of an UPDATE) is read from their tokens.
 
+mod created;
 mod directive;
 mod file;
 mod grammar;

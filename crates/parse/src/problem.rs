@@ -92,6 +92,19 @@ pub enum ProblemKind {
         /// The known one that is most like it.
         nearest: Option<&'static str>,
     },
+    /// A column that a table of the same file does not have.
+    #[error("the table `{table}` that this file creates has no column `{column}`")]
+    MissingColumn {
+        /// The table.
+        table: String,
+        /// As written.
+        column: String,
+        /// The column that is most like it.
+        nearest: Option<String>,
+    },
+    /// Several commands in one ALTER TABLE, where the engine takes one.
+    #[error("SQLite takes one change in an `ALTER TABLE`")]
+    OneChange,
     /// An expression that cannot be carried into triggers safely.
     #[error("not yet: {what} in an expression")]
     Expression {
@@ -122,6 +135,9 @@ impl ProblemKind {
             Self::NearlyDirective { meant, .. } => format!("Write `{meant}`, or reword the comment."),
             Self::DirectiveForm { form } => format!("Write `-- segue: {form}` on one line."),
             Self::DirectiveInStatement => "Move it to a line before or after the statement.".to_owned(),
+            Self::MissingColumn { nearest: Some(nearest), .. } => format!("Did you mean `{nearest}`?"),
+            Self::MissingColumn { nearest: None, .. } => "Check the column's spelling.".to_owned(),
+            Self::OneChange => "On SQLite write one change a statement: `ALTER TABLE` again for the next.".to_owned(),
             Self::Expression { .. } => {
                 "Use columns of the same table, literals, operators, casts, CASE and ordinary functions.".to_owned()
             }

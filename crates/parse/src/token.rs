@@ -88,6 +88,16 @@ pub(crate) fn closing(tokens: &[Token], open: usize) -> Option<usize> {
     })
 }
 
+/// Returns what stands between the commas of the first parentheses after a keyword.
+pub(crate) fn listed<'t>(text: &str, tokens: &'t [Token], keyword: &str) -> Vec<&'t [Token]> {
+    let after = find_at_top(tokens, |token| token.is(text, keyword)).unwrap_or(tokens.len());
+    let open = tokens.iter().enumerate().skip(after).find(|(_, token)| token.kind == Kind::Open).map(|(at, _)| at);
+    match open.and_then(|open| Some((open, closing(tokens, open)?))) {
+        Some((open, close)) => segments(&tokens[open + 1..close]),
+        None => vec![],
+    }
+}
+
 /// Returns whether the token lies outside of parentheses (the outermost ones themselves do not).
 fn at_top(depth: &mut usize, token: &Token) -> bool {
     match token.kind {

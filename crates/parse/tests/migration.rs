@@ -289,6 +289,45 @@ CREATE TEMP TABLE d (id);"
 }
 
 #[test]
+fn an_index_names_columns_that_its_table_has() {
+    let hostile = "CREATE TABLE a (id int, name text, \"we\"\"ird $1 {x}\" int);
+CREATE INDEX i ON a (id, \"we\"\"ird $1 {x}\", nmae DESC, (id + zip), lower(zap));";
+    insta::assert_snapshot!(postgres(&format!(
+        "{hostile}
+CREATE UNIQUE INDEX ON a USING btree (ID int4_ops, NAME) INCLUDE (id, \"Name\") WHERE id > 0;
+CREATE INDEX ON s.a (elsewhere);
+CREATE TABLE b (LIKE a); CREATE INDEX ON b (unknown);
+CREATE TABLE c (x int); ALTER TABLE c ADD y int; CREATE INDEX ON c (y, x, tableoid);
+CREATE TABLE d (x int); ALTER TABLE d RENAME x TO y; CREATE INDEX ON d (y);
+CREATE TABLE s.e (x int); CREATE INDEX ON s.e (missing); CREATE INDEX ON e (missing);"
+    )), @"");
+    insta::assert_snapshot!(sqlite(&format!(
+        "{hostile}
+CREATE UNIQUE INDEX j ON a (ID COLLATE NOCASE, [NAME], rowid, `nam`) WHERE id > 0;
+CREATE TABLE c (x int); ALTER TABLE c ADD y int; CREATE INDEX k ON c (y, X);
+CREATE INDEX l ON elsewhere (zip);"
+    )), @"");
+}
+
+#[test]
+fn what_the_grammar_of_sqlite_lacks_is_still_understood() {
+    insta::assert_snapshot!(sqlite(
+        "ALTER TABLE t ALTER COLUMN z TYPE bigint;
+  ALTER TABLE main.\"we\"\"ird\" ALTER [$1 {x}] SET DATA TYPE DECIMAL(10, 2) USING [$1 {x}] * 100;"
+    ), @"");
+    insta::assert_snapshot!(sqlite(
+        "ALTER TABLE t ADD COLUMN a DECIMAL(1, 2) DEFAULT (max(1, 2)), ADD COLUMN b text;
+ALTER TABLE t DROP COLUMN a, DROP COLUMN b;
+ALTER TABLE t ALTER a TYPE text, ALTER b TYPE text;
+ALTER TABLE t ALTER a TYPE;
+ALTER TABLE t ALTER a TYPE text USING;
+ALTER TABLE t ALTER a TYPE text USING (SELECT 1);
+ALTER TABLE t ALTER COLUMN TYPE text;
+ALTER TABLE t.;"
+    ), @"");
+}
+
+#[test]
 fn what_may_be_there_already_is_never_taken_for_our_own() {
     insta::assert_snapshot!(postgres(
         "CREATE TABLE IF NOT EXISTS s.b (id int);

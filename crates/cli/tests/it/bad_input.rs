@@ -244,7 +244,7 @@ fn a_wrong_password_and_a_missing_database_say_so() {
         let right = server.as_role(&url, role);
         let (_, host) = right.split_once('@').expect("the URL has a role");
         unreachable(&format!("postgres://{role}:s3cret@{host}"), 3, &[role, "password"]);
-        unreachable(&server.url("there_is_no_such_database"), 3, &["there_is_no_such_database"]);
+        unreachable(&server.url("there_is_no_such_database"), 2, &["there_is_no_such_database", "URL"]);
     }
 }
 

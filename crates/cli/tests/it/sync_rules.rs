@@ -257,6 +257,80 @@ fn a_user_trigger_that_normalises_is_seen_by_both_shapes() {
 }
 
 #[test]
+fn a_rollback_keeps_what_only_the_new_shape_could_hold() {
+    for server in segue_testkit::each_postgres() {
+        let mut case = Case::split(server);
+        case.run("apply");
+        case.client.batch("UPDATE users SET full_name = 'Anna Maria Sophia Berg' WHERE id = 1");
+        let told = case.run("rollback --new-version-stopped --format json");
+        assert_eq!(case.row("first_name, last_name", 1), "Anna|Maria");
+        let told: serde_json::Value = serde_json::from_str(&told).expect("a report is JSON");
+        let copy = told["kept"][0].as_str().expect("the copy is named").to_owned();
+        let kept = case.client.rows(&format!("SELECT id::text, full_name FROM {copy}"));
+        assert_eq!(kept, [[Some("1".to_owned()), Some("Anna Maria Sophia Berg".to_owned())]]);
+        // Nothing but what the backfill made: nothing to keep, and no empty copy left.
+        case.run("apply");
+        let told: serde_json::Value =
+            serde_json::from_str(&case.run("rollback --new-version-stopped --format json")).expect("JSON");
+        assert_eq!(told["kept"], serde_json::json!([]));
+    }
+}
+
+#[test]
+fn a_rollback_past_a_silenced_trigger_is_refused_unless_the_loss_is_accepted() {
+    for server in segue_testkit::each_postgres() {
+        let mut case = Case::split(server);
+        case.run("apply");
+        case.run("flip");
+        case.client
+            .batch("ALTER TABLE users DISABLE TRIGGER USER; UPDATE users SET full_name = 'Lost Two' WHERE id = 2");
+        let refused = case.project.segue.run(&["rollback", "--new-version-stopped"]);
+        assert_eq!(refused.code, 5, "{}{}", refused.stdout, refused.stderr);
+        enable_ours(&mut case.client);
+        let wrong = case.project.segue.run(&["rollback", "--new-version-stopped"]);
+        assert_eq!(wrong.code, 6, "{}{}", wrong.stdout, wrong.stderr);
+        case.run("verify --repair");
+        case.run("rollback --new-version-stopped");
+        assert_eq!(case.row("first_name, last_name", 2), "Lost|Two");
+    }
+}
+
+#[test]
+fn a_trigger_that_normalises_the_old_column_does_not_part_the_shapes() {
+    for server in segue_testkit::each_postgres() {
+        let setup = "CREATE TABLE users (id int PRIMARY KEY, email text, note text);
+            INSERT INTO users VALUES (1, 'Foo@X'), (2, 'bar@x');
+            CREATE FUNCTION tidy() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.email := lower(NEW.email); RETURN NEW; END';
+            CREATE TRIGGER m_tidy BEFORE INSERT OR UPDATE ON users FOR EACH ROW EXECUTE FUNCTION tidy()";
+        let up = "ALTER TABLE users ADD COLUMN mail text;\nUPDATE users SET mail = email;\nALTER TABLE users DROP COLUMN email;";
+        let down = "ALTER TABLE users ADD COLUMN email text;\nUPDATE users SET email = mail;\nALTER TABLE users DROP COLUMN mail;";
+        let mut case = Case::new(server, setup, up, down);
+        case.run("apply");
+        assert_eq!(case.row("email, mail", 1), "foo@x|foo@x");
+        case.run("flip");
+    }
+}
+
+#[test]
+fn a_writer_who_could_not_call_what_a_transform_needs_is_named_beforehand() {
+    for server in segue_testkit::each_postgres() {
+        let setup = "CREATE SCHEMA private; CREATE TABLE private.users (id int PRIMARY KEY, age_text text);
+            CREATE VIEW public.people AS SELECT id FROM private.users";
+        let up = "ALTER TABLE private.users ADD COLUMN age int;\nUPDATE private.users SET age = age_text::int;\nALTER TABLE private.users DROP COLUMN age_text;";
+        let down = "ALTER TABLE private.users ADD COLUMN age_text text;\nUPDATE private.users SET age_text = age::text;\nALTER TABLE private.users DROP COLUMN age;";
+        let mut case = Case::new(server, setup, up, down);
+        server.role("segue_web");
+        case.client.batch("GRANT INSERT ON people TO segue_web");
+        let refused = case.project.segue.run(&["apply"]);
+        assert_eq!(refused.code, 1, "{}{}", refused.stdout, refused.stderr);
+        assert!(refused.stderr.contains("segue_web") && refused.stderr.contains("GRANT"), "{}", refused.stderr);
+        case.client.batch("GRANT USAGE ON SCHEMA private TO segue_web");
+        case.run("apply");
+        case.client.batch("SET ROLE segue_web; INSERT INTO people VALUES (1); RESET ROLE");
+    }
+}
+
+#[test]
 fn the_application_needs_no_right_on_our_schema() {
     for server in segue_testkit::each_postgres() {
         let mut case = Case::split(server);

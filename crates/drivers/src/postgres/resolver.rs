@@ -135,23 +135,38 @@ enum Support {
 
 type Parts = BTreeMap<String, String>;
 
+/// Whether a name that no parameter has may be repeated: it may be the rest of a password that lacks its quotes or its `%26`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Names {
+    Shown,
+    Hidden,
+}
+
+impl Names {
+    fn of_query(url: &str) -> Self {
+        let query = url.split_once('?').map_or("", |(_, query)| query).to_ascii_lowercase();
+        // A password under a mistyped name is one too.
+        if query.contains("pas") || query.contains("pwd") { Self::Hidden } else { Self::Shown }
+    }
+}
+
 /// Returns the target that `text` and `env` name.
 ///
 /// # Errors
 /// [`FailKind::Usage`]; never holds a password.
 pub(super) fn resolve(text: &str, env: &BTreeMap<String, String>) -> Result<Target, Fail> {
-    let mut parts = match after_scheme(text) {
-        Some(rest) => parse_url(rest)?,
-        None => parse_keywords(text)?,
+    let (mut parts, names) = match after_scheme(text) {
+        Some(rest) => (parse_url(rest)?, Names::of_query(rest)),
+        None => (parse_keywords(text)?, Names::Hidden),
     };
-    check(&parts, "the URL")?;
+    check(&parts, "the URL", names)?;
     add_service(&mut parts, env)?;
     for (keyword, variable, _) in KEYWORDS.iter().filter(|(_, variable, _)| !variable.is_empty()) {
         if let Some(value) = env.get(*variable).filter(|value| !value.is_empty()) {
             parts.entry((*keyword).to_owned()).or_insert_with(|| value.clone());
         }
     }
-    check(&parts, "the environment")?;
+    check(&parts, "the environment", Names::Shown)?;
     target(&parts, env)
 }
 
@@ -190,10 +205,10 @@ fn usage(message: impl Into<String>) -> Fail {
 }
 
 /// Refuses keywords that nobody knows, or that we cannot honour.
-fn check(parts: &Parts, place: &str) -> Result<(), Fail> {
+fn check(parts: &Parts, place: &str, names: Names) -> Result<(), Fail> {
     for (keyword, value) in parts {
         match KEYWORDS.iter().find(|(known, ..)| known == keyword) {
-            None => return Err(unknown(keyword)),
+            None => return Err(unknown(keyword, names)),
             Some((_, _, Support::Refused)) => {
                 return Err(usage(format!("`{keyword}` in {place} is not supported; leave it out")));
             }
@@ -206,26 +221,29 @@ fn check(parts: &Parts, place: &str) -> Result<(), Fail> {
     Ok(())
 }
 
-/// Returns the failure of a parameter that does not exist. Its name may be the rest of a password that is written without
-/// quotes or with a bare `&`, so one that is like no parameter is shown only where no password stands beside it.
-fn unknown(keyword: &str, hidden: bool) -> Fail {
+/// Returns the failure of a parameter that does not exist.
+fn unknown(keyword: &str, names: Names) -> Fail {
     let near = nearest(keyword, KEYWORDS.iter().map(|(known, ..)| *known));
-    match near.filter(|near| slips(keyword, near) * 3 <= keyword.chars().count()) {
-        Some(near) => usage(format!("unknown connection parameter (did you mean `{near}`?)")),
-        None if hidden => usage(
-            "a connection parameter is unknown: a password with blanks or quotes stands in `'…'`, and in a URL `&` and `=` \
-             in a password are `%26` and `%3D`",
+    let near = near.filter(|near| slips(keyword, near) * 3 <= keyword.chars().count());
+    let meant = near.map(|near| format!(" (did you mean `{near}`?)")).unwrap_or_default();
+    usage(match names {
+        Names::Shown => format!("unknown connection parameter `{}`{meant}", keyword.escape_debug()),
+        Names::Hidden => format!(
+            "a connection parameter is unknown{meant}; a password with blanks or quotes stands in `'…'`, and in a URL \
+             `&` in a password is `%26`"
         ),
-        None => usage(format!("unknown connection parameter `{}`", keyword.escape_debug())),
-    }
+    })
 }
 
 fn parse_url(url: &str) -> Result<Parts, Fail> {
-    let (_, rest) = url.split_once("://").expect("the caller has seen the scheme");
-    let (rest, query) = rest.split_once('?').map_or((rest, None), |(rest, query)| (rest, Some(query)));
+    let (rest, query) = url.split_once('?').map_or((url, ""), |(rest, query)| (rest, query));
     let (authority, database) = rest.split_once('/').map_or((rest, ""), |(authority, path)| (authority, path));
-    if authority.matches('@').count() > 1 {
-        return Err(usage("the URL holds more than one `@`: write an `@` in the user or password as `%40`"));
+    // Where the parts end is in doubt, so none of them is looked at, let alone shown.
+    if authority.matches('@').count() > 1 || database.contains('@') || (query.contains('@') && !is_query(query)) {
+        return Err(usage(
+            "the URL has an `@` where none can stand: in the user, the password and the database's name write `/` as \
+             `%2F`, `?` as `%3F`, `#` as `%23` and `@` as `%40`",
+        ));
     }
     let mut parts = Parts::new();
     let (login, hosts) = authority.rsplit_once('@').map_or((None, authority), |(login, hosts)| (Some(login), hosts));
@@ -238,12 +256,18 @@ fn parse_url(url: &str) -> Result<Parts, Fail> {
     }
     let (names, ports): (Vec<_>, Vec<_>) =
         hosts.split(',').map(name_and_port).collect::<Result<Vec<_>, _>>()?.into_iter().unzip();
+    if login.is_none() && ports.iter().any(|port| !port.is_empty() && !is_port(port)) {
+        return Err(usage(
+            "the URL has no port after the host's `:`; with a user and a password it reads \
+             postgres://USER:PASSWORD@HOST:PORT/DATABASE",
+        ));
+    }
     put(&mut parts, "host", names.join(","));
     if ports.iter().any(|port| !port.is_empty()) {
         put(&mut parts, "port", ports.join(","));
     }
     put(&mut parts, "dbname", decoded(database)?);
-    for pair in query.into_iter().flat_map(|query| query.split('&')).filter(|pair| !pair.is_empty()) {
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (key, value) =
             pair.split_once('=').ok_or_else(|| usage("each parameter after `?` is written name=value"))?;
         let (key, value) = (decoded(key)?, decoded(value)?);
@@ -254,6 +278,18 @@ fn parse_url(url: &str) -> Result<Parts, Fail> {
         }
     }
     Ok(parts)
+}
+
+/// Returns whether this is nothing but `name=value` with names that exist, and no tail of a password that holds a `?`.
+fn is_query(text: &str) -> bool {
+    text.split('&').filter(|pair| !pair.is_empty()).all(|pair| {
+        let name = pair.split_once('=').map(|(name, _)| name);
+        name.is_some_and(|name| KEYWORDS.iter().any(|(known, ..)| *known == name))
+    })
+}
+
+fn is_port(text: &str) -> bool {
+    text.parse::<u16>().is_ok_and(|port| port > 0)
 }
 
 /// An empty part counts as not given, so that variables and defaults fill it.
@@ -320,7 +356,7 @@ fn add_service(parts: &mut Parts, env: &BTreeMap<String, String>) -> Result<(), 
     for file in own.into_iter().chain(system) {
         let Ok(text) = fs::read_to_string(&file) else { continue };
         if let Some(found) = section(&text, &service) {
-            check(&found, "the service file")?;
+            check(&found, "the service file", Names::Shown)?;
             found.into_iter().for_each(|(keyword, value)| {
                 parts.entry(keyword).or_insert(value);
             });

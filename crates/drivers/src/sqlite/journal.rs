@@ -253,10 +253,7 @@ impl Journal for SqliteJournal {
     }
 }
 
-fn in_transaction<T>(
-    session: &mut dyn Session,
-    body: impl Fn(&mut dyn Session) -> Result<T, Fail>,
-) -> Result<T, Fail> {
+fn in_transaction<T>(session: &mut dyn Session, body: impl Fn(&mut dyn Session) -> Result<T, Fail>) -> Result<T, Fail> {
     let mut tries = 1;
     loop {
         session.begin(Begin::Write { lock_wait: LOCK_WAIT })?;

@@ -376,3 +376,14 @@ fn a_role_that_is_set_at_login_and_cannot_see_its_own_sessions_is_told() {
         assert!(!seen.unwrap().1.is_empty());
     });
 }
+
+#[test]
+fn a_database_that_does_not_exist_is_a_mistake_in_the_address() {
+    on_each(|db| {
+        let sign = if db.url.contains('?') { '&' } else { '?' };
+        let url = format!("{}{sign}dbname=no%20such", db.url);
+        let fail = connector(&url, &BTreeMap::new()).unwrap().connect("segue test main").err().unwrap();
+        assert_eq!((fail.kind, fail.code.as_deref()), (FailKind::Usage, Some("3D000")));
+        assert!(fail.message.contains("check the database's name in the URL"), "{fail}");
+    });
+}

@@ -67,6 +67,10 @@ impl Grammar for Postgres {
     fn same(&self, left: &Ident, right: &Ident) -> bool {
         left == right
     }
+
+    fn is_hidden_column(&self, name: &Ident) -> bool {
+        ["ctid", "xmin", "cmin", "xmax", "cmax", "tableoid"].contains(&name.as_str())
+    }
 }
 
 fn in_parentheses(tokens: &[Token]) -> bool {

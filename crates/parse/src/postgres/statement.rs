@@ -3,7 +3,7 @@
 use pg_query::NodeEnum;
 use pg_query::protobuf::{
     AlterTableCmd, AlterTableStmt, AlterTableType, ColumnDef, ConstrType, Constraint, CreateStmt, DropBehavior,
-    IndexStmt, NullTestType, ObjectType, RangeVar, UpdateStmt,
+    IndexStmt, Node, NullTestType, ObjectType, RangeVar, UpdateStmt,
 };
 use segue_model::change::{Change, NewColumn};
 use segue_model::expr::Expr;
@@ -11,9 +11,9 @@ use segue_model::ident::{Ident, TableRef};
 use segue_model::sql::TypeName;
 
 use super::{Postgres, expr, name, syntax};
-use crate::grammar::{Found, Wanted, if_missing, not_yet};
+use crate::grammar::{Found, Mention, Wanted, if_missing, not_yet};
 use crate::problem::Fault;
-use crate::token::{Kind, Token, find_at_top, head, segments, span};
+use crate::token::{Kind, Token, find_at_top, head, listed, segments, span};
 use crate::update;
 
 /// Returns what the statement wants.
@@ -76,7 +76,7 @@ impl Statement<'_> {
             // It locks the other table against writes, which `CREATE TABLE` alone never does.
             format!("CREATE TABLE with a foreign key to `{other}`")
         } else {
-            return Found { at: 0, what: Wanted::Change(Change::CreateTable { table }) };
+            return Found { at: 0, what: Wanted::Table { table, columns: columns(create) } };
         };
         self.not_yet(what, Some(table))
     }
@@ -93,8 +93,10 @@ impl Statement<'_> {
         if index.if_not_exists {
             return Ok(self.not_yet(if_missing("CREATE INDEX"), Some(table)));
         }
+        let mut columns = mentions(&index.index_params, listed(self.text, self.tokens, "ON"));
+        columns.extend(mentions(&index.index_including_params, listed(self.text, self.tokens, "INCLUDE")));
         let index = if index.idxname.is_empty() { None } else { Some(name::ident(&index.idxname)?) };
-        Ok(Found { at: 0, what: Wanted::Change(Change::CreateIndex { index, table }) })
+        Ok(Found { at: 0, what: Wanted::Index { index, table, columns } })
     }
 
     fn alter_table(&self, alter: &AlterTableStmt) -> Result<Vec<Found>, Fault> {
@@ -174,6 +176,31 @@ fn absent_column(condition: &NodeEnum, table: &str) -> Option<Ident> {
         [of, column] if *of == table => Ident::new(*column).ok(),
         _ => None,
     }
+}
+
+/// Returns the columns of a new table; `None` where it takes them from a type or another table too.
+fn columns(create: &CreateStmt) -> Option<Vec<Ident>> {
+    if create.of_typename.is_some() {
+        return None;
+    }
+    let own = create.table_elts.iter().filter_map(|node| match &node.node {
+        Some(NodeEnum::ColumnDef(column)) => Some(Ident::new(column.colname.as_str()).ok()),
+        Some(NodeEnum::TableLikeClause(_)) => Some(None),
+        _ => None,
+    });
+    own.collect()
+}
+
+/// Returns the plain columns among the elements of an index; `listed` are the tokens of each.
+fn mentions(elements: &[Node], listed: Vec<&[Token]>) -> Vec<Mention> {
+    let of_element = |(node, tokens): (&Node, &[Token])| match &node.node {
+        Some(NodeEnum::IndexElem(element)) => {
+            let span = tokens.first().map(|token| (token.start, token.end))?;
+            Some(Mention { column: Ident::new(element.name.as_str()).ok()?, span })
+        }
+        _ => None,
+    };
+    elements.iter().zip(listed).filter_map(of_element).collect()
 }
 
 /// Returns the name of another table that a foreign key of the new one points to.

@@ -1,5 +1,6 @@
 //! SQLite's SQL, by `sqlite3-parser`.
 
+mod alter;
 mod expr;
 mod function;
 mod lex;
@@ -52,6 +53,10 @@ impl Grammar for Sqlite {
 
     fn same(&self, left: &Ident, right: &Ident) -> bool {
         left.as_str().eq_ignore_ascii_case(right.as_str())
+    }
+
+    fn is_hidden_column(&self, name: &Ident) -> bool {
+        ["rowid", "oid", "_rowid_"].iter().any(|hidden| name.as_str().eq_ignore_ascii_case(hidden))
     }
 }
 

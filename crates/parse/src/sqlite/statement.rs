@@ -5,20 +5,25 @@ use segue_model::expr::Expr;
 use segue_model::ident::{Ident, TableRef};
 use segue_model::sql::TypeName;
 use sqlite3_parser::ast::{
-    AlterTableBody, ColumnConstraint, ColumnDefinition, CreateTableBody, Expr as Node, QualifiedName, Stmt, Type,
-    TypeSize,
+    AlterTableBody, ColumnConstraint, ColumnDefinition, CreateTableBody, Expr as Node, QualifiedName, SortedColumn,
+    Stmt, Type, TypeSize,
 };
 
-use super::{Sqlite, expr, name, syntax};
-use crate::grammar::{Found, Wanted, if_missing, not_yet};
-use crate::problem::Fault;
-use crate::token::{Kind, Token, closing, find_at_top, head, span};
+use super::{Sqlite, alter, expr, name, syntax};
+use crate::grammar::{Found, Mention, Wanted, if_missing, not_yet};
+use crate::problem::{Fault, ProblemKind};
+use crate::token::{Kind, Token, closing, find_at_top, head, listed, span};
 use crate::update;
 
 /// Returns what the statement wants.
 pub(super) fn read(text: &str, tokens: &[Token]) -> Result<Vec<Found>, Fault> {
     let statement = Statement { text, tokens };
     let found = syntax::with(text, tokens, |node| statement.read(node));
+    if let Some(Err(Fault { kind: ProblemKind::Syntax { .. }, .. })) = &found
+        && let Some(alter) = alter::read(text, tokens)
+    {
+        return Ok(vec![alter?]);
+    }
     let opaque = || Found { at: 0, what: Wanted::Change(Change::Opaque { what: head(text, tokens) }) };
     Ok(vec![found.transpose()?.unwrap_or_else(opaque)])
 }
@@ -38,17 +43,21 @@ impl Statement<'_> {
                     _ if *temporary => self.not_yet("CREATE TEMPORARY TABLE", Some(table)),
                     _ if *if_not_exists => self.not_yet(if_missing("CREATE TABLE"), Some(table)),
                     CreateTableBody::AsSelect(_) => self.not_yet("CREATE TABLE AS", Some(table)),
-                    CreateTableBody::ColumnsAndConstraints { .. } => self.change(Change::CreateTable { table }),
+                    CreateTableBody::ColumnsAndConstraints { columns, .. } => {
+                        let columns = columns.iter().map(|column| name::of_node(&column.col_name).ok()).collect();
+                        Found { at: 0, what: Wanted::Table { table, columns } }
+                    }
                 })
             }
-            Stmt::CreateIndex { idx_name, tbl_name, if_not_exists, .. } => {
+            Stmt::CreateIndex { idx_name, tbl_name, if_not_exists, columns, .. } => {
                 let schema = idx_name.db_name.as_ref().map(name::of_node).transpose()?;
                 let table = TableRef { schema, name: name::of_node(tbl_name)? };
                 if *if_not_exists {
                     return Ok(self.not_yet(if_missing("CREATE INDEX"), Some(table)));
                 }
                 let index = Some(name::of_node(&idx_name.name)?);
-                Ok(self.change(Change::CreateIndex { index, table }))
+                let columns = mentions(columns, listed(self.text, self.tokens, "ON"));
+                Ok(Found { at: 0, what: Wanted::Index { index, table, columns } })
             }
             Stmt::Update { .. } => self.update(node),
             Stmt::Begin(..) | Stmt::Commit(_) | Stmt::Rollback { .. } | Stmt::Savepoint(_) | Stmt::Release(_) => {
@@ -69,23 +78,8 @@ impl Statement<'_> {
         not_yet(0, what, table)
     }
 
-    fn change(&self, change: Change) -> Found {
-        Found { at: 0, what: Wanted::Change(change) }
-    }
-
-    /// Returns the tokens after `ALTER TABLE name`.
-    fn after_table(&self) -> &[Token] {
-        let mut rest = self.tokens.get(3..).unwrap_or_default();
-        while let [dot, _, after @ ..] = rest
-            && dot.kind == Kind::Dot
-        {
-            rest = after;
-        }
-        rest
-    }
-
     fn alter_table(&self, table: &TableRef, body: &AlterTableBody<'_>) -> Result<Found, Fault> {
-        let command = self.after_table();
+        let command = alter::after_table(self.tokens);
         let not_yet = |what: &str| Change::NotYet { what: what.to_owned(), table: Some(table.clone()) };
         let change = match body {
             AlterTableBody::AddColumn(column) => {
@@ -200,6 +194,20 @@ impl Statement<'_> {
         };
         Ok(self.not_yet(what, Some(table)))
     }
+}
+
+/// Returns the plain columns among those of an index; `listed` are the tokens of each.
+fn mentions(columns: &[SortedColumn<'_>], listed: Vec<&[Token]>) -> Vec<Mention> {
+    let of_column = |(column, tokens): (&SortedColumn<'_>, &[Token])| {
+        let column = match &column.expr {
+            Node::Id(column) => name::ident(column.0),
+            Node::Name(column) => name::of_node(column),
+            _ => return None,
+        };
+        let span = tokens.first().map(|token| (token.start, token.end))?;
+        Some(Mention { column: column.ok()?, span })
+    };
+    columns.iter().zip(listed).filter_map(of_column).collect()
 }
 
 /// Returns `c` of `c IS NULL` or `c ISNULL`.

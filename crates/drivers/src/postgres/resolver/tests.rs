@@ -101,6 +101,7 @@ fn the_network_is_verified_and_the_own_machine_is_not() {
 fn what_cannot_be_honoured_is_refused_by_name() {
     refused("postgres://me:hunter2@h/x?sslmod=require", "did you mean `sslmode`?");
     refused("postgres://me:hunter2@h/x?pool=5", "unknown connection parameter `pool`");
+    refused("postgres://me@h/x?foo=5", "unknown connection parameter `foo`");
     refused("postgres://me:hunter2@ss@h/x", "%40");
     refused("postgres://me:hunter2@h:port/x", "`port` is not a port");
     refused("postgres://me:hunter2@h/x?sslmode=on", "verify-full");
@@ -110,4 +111,54 @@ fn what_cannot_be_honoured_is_refused_by_name() {
     refused("postgres://me:hunter2@a,b:1,c:2/x?port=1,2", "port");
     refused("postgres://me:hunter2@h/x?connect_timeout=soon", "whole number");
     found("postgres://me@h/x?client_encoding=utf-8&gssencmode=prefer&krbsrvname=p&sslcompression=0");
+}
+
+#[test]
+fn no_part_of_a_password_is_ever_shown() {
+    let refusals = [
+        "postgres://app:S3cret/x@127.0.0.1:5432/db",
+        "postgres://app:12345/S3cret@127.0.0.1:5432/db",
+        "postgres://app:1/S3cret?x@h/db",
+        "postgres://app:S3cret?x@h/db",
+        "postgres://app:12345?S3cret@h/db",
+        "postgres://app:12345?S3cret=x@h/db",
+        "postgres://app:12345?a=b&S3cret@h/db?sslmode=require",
+        "postgres://app:a@S3cret@h/db",
+        "postgres://app:a@S3cret/b@h/db",
+        "postgres://app:a@b/S3cret@h/db",
+        "postgres://app:a@b?S3cret=c@h/db",
+        "postgres://app:S3cret",
+        "postgres://app:S3cret/db",
+        "postgres://app:S3cret#x/y@h:1/db",
+        "postgres://app@h/db?password=a&S3cret=x",
+        "postgres://app@h/db?pasword=a&S3cret",
+        "postgres:app:S3cret=x@h/db",
+        "postgres:app:S3cret@h/db",
+        "host=h password='it''s S3cret' user=me",
+        "host=h password=it S3cret=x",
+        "host=h pasword=it S3cret=x",
+        "host=h password=it S3cret",
+        "host=h password='it S3cret",
+    ];
+    for text in refusals {
+        let fail = resolve(text, &env(&[])).err().unwrap_or_else(|| panic!("{text} is taken"));
+        assert!(!format!("{fail} {fail:?}").contains("S3cret"), "{text}: {fail}");
+        assert_eq!(fail.kind, FailKind::Usage);
+    }
+    refused("postgres://app:S3cret/x@127.0.0.1:5432/db", "write `/` as `%2F`");
+    for (text, password) in [
+        ("postgres://app:S3cret:x@h:1/db", "S3cret:x"),
+        ("postgres://app:S3cret#x@h:1/db", "S3cret#x"),
+        ("postgres://app:S3cret%2F%3F%40@h:1/db?sslmode=disable", "S3cret/?@"),
+        ("postgres://h:1/db?user=app&password=S3cret@x", "S3cret@x"),
+        ("host=h port=1 user=app dbname=db password='S3cret \\' @x://y'", "S3cret ' @x://y"),
+    ] {
+        let target = found(text);
+        assert_eq!(target.hosts[0].password.as_deref(), Some(password));
+        assert_eq!(target.address(), "postgres://app@h:1/db", "{text}");
+    }
+    let target = resolve("postgres://app@h:1/db", &env(&[("PGPASSWORD", "S3cret/@")])).unwrap();
+    assert_eq!(target.address(), "postgres://app@h:1/db");
+    let fail = resolve("postgres://app@h:x/db", &env(&[("PGPASSWORD", "S3cret/@")])).err().unwrap();
+    assert!(!fail.message.contains("S3cret"));
 }

@@ -114,6 +114,8 @@ pub(crate) enum Command {
         #[arg(long)]
         accept_loss: bool,
     },
+    /// Make the journal this database's own, where it is a copy of another that was made while a migration was under way
+    Adopt,
     /// Reverse a finished migration: its down file becomes a change of its own
     Down {
         #[command(flatten)]

@@ -1,6 +1,7 @@
 //! Beginning and ending a run: the lease, what earlier runs left behind, and lost connections.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use fastrand::Rng;
 use segue_model::ident::MigrationId;
@@ -84,12 +85,42 @@ pub(crate) fn under_lease<T>(
     })
 }
 
+/// Connects under a name that is no migration's.
+pub(crate) fn starter(env: Env<'_>, id: &MigrationId) -> Result<Box<dyn Session>, Fail> {
+    env.run.connector.connect(&format!("segue: {id} control"))
+}
+
+/// Returns the work session of a lease that was just taken, and what an earlier run left behind. A lease that was given back
+/// has left nothing behind, and then whoever starts beside us is left alone.
+fn seat(
+    env: Env<'_>,
+    id: &MigrationId,
+    control: &Control,
+    rng: &mut Rng,
+    mut first: Box<dyn Session>,
+    (epoch, alone, takes_over): (i64, bool, bool),
+) -> Result<(Vec<Leftover>, Box<dyn Session>), RunError> {
+    if alone {
+        control.has_lease(epoch);
+        let cleared = clear_leftovers(env, rng, || env.journal().end_leftovers(&mut *first, id));
+        return Ok((cleared.inspect_err(|_| release(env, id, &mut *first, epoch))?, first));
+    }
+    // The heartbeat has it from here on: an index that an earlier run left building may take an hour.
+    control.hold(first, epoch);
+    let cleared = if takes_over {
+        clear_leftovers(env, rng, || control.on(|first| env.journal().end_leftovers(first, id)))
+    } else {
+        Ok(Vec::new())
+    };
+    cleared.and_then(|cleared| Ok((cleared, env.connect(id, "work")?))).inspect_err(|_| give_up(env, id, control))
+}
+
 /// A lease with its sessions, before it is known what to do.
 struct Seat {
     work: Box<dyn Session>,
     backend: (i64, String),
     alone: bool,
-    identity: Option<Identity>,
+    moved: Option<Moved>,
     from: Option<Holder>,
     leftovers: Vec<Leftover>,
 }
@@ -97,11 +128,12 @@ struct Seat {
 impl Seat {
     fn take(env: Env<'_>, id: &MigrationId, control: &Control, alone: bool) -> Result<Self, RunError> {
         let mut rng = rng(env);
-        let mut first = env.connect(id, if alone { "work" } else { "control" })?;
+        // Until the lease is ours, a run that has it must not take this session for one left behind.
+        let mut first = if alone { env.connect(id, "work")? } else { starter(env, id)? };
         let server = first.server()?;
         writable(&server)?;
         patiently(env, &mut rng, || env.journal().install(&mut *first))?;
-        let identity = same_database(env, &mut *first, &server)?;
+        let moved = moved(env, &mut *first, &server)?;
         let holder = holder(env, &mut *first)?;
         let expiry = env.run.options.lease_expiry;
         let (epoch, from) = match patiently(env, &mut rng, || env.journal().claim(&mut *first, id, &holder, expiry))? {
@@ -111,20 +143,11 @@ impl Seat {
         if let Some(from) = &from {
             env.tell(&Progress::TookOver { from });
         }
-        let (leftovers, mut work) = if alone {
-            control.has_lease(epoch);
-            let cleared = clear_leftovers(env, &mut rng, || env.journal().end_leftovers(&mut *first, id));
-            (cleared.inspect_err(|_| release(env, id, &mut *first, epoch))?, first)
-        } else {
-            // The heartbeat has it from here on: an index that an earlier run left building may take an hour.
-            control.hold(first, epoch);
-            let seated = clear_leftovers(env, &mut rng, || control.on(|first| env.journal().end_leftovers(first, id)))
-                .and_then(|cleared| Ok((cleared, env.connect(id, "work")?)));
-            seated.inspect_err(|_| give_up(env, id, control))?
-        };
+        let seated = seat(env, id, control, &mut rng, first, (epoch, alone, from.is_some()));
+        let (leftovers, mut work) = seated?;
         env.run.stop.cancels(work.canceller());
         let backend = work.backend()?;
-        Ok(Self { work, backend, alone, identity, from, leftovers })
+        Ok(Self { work, backend, alone, moved, from, leftovers })
     }
 
     fn begin<'r>(self, env: Env<'r>, control: &'r Control, chosen: Chosen) -> Running<'r> {
@@ -137,7 +160,8 @@ impl Seat {
             alone: self.alone,
             work: self.work,
             backend: self.backend,
-            moved_to: self.identity,
+            moved: self.moved,
+            others_until: Duration::ZERO,
             starts: chosen.starts,
             said: Said::default(),
             record: chosen.record,
@@ -152,19 +176,16 @@ impl Seat {
 impl Running<'_> {
     /// Writes the record of a new attempt, or reads what happened in this one.
     fn open(&mut self) -> Result<(), RunError> {
-        if let Some(identity) = self.moved_to.take() {
-            self.note(format!(
-                "the server was failed over: its timeline is {} now. Steps that were open are settled by what is there",
-                identity.timeline
-            ));
+        if let Some(moved) = self.moved.take() {
+            self.note(moved.said());
             self.persist(&Patience::nothing(), |me| {
-                me.own(JOURNAL_WAIT, |me| Ok(me.env.journal().set_identity(&mut *me.work, &identity)?))
+                me.own(JOURNAL_WAIT, |me| Ok(me.env.journal().set_identity(&mut *me.work, moved.here())?))
             })?;
         }
         if self.starts {
             // Looked at before anything is written: a plan that does not fit leaves no trace.
             self.fits_server()?;
-            self.persist(&Patience::nothing(), Self::check_shape)?;
+            self.persist(&Patience::nothing(), Self::check_shape_is_the_plans)?;
             return self.persist(&Patience::nothing(), |me| {
                 me.own(JOURNAL_WAIT, |me| {
                     me.take_turn()?;
@@ -187,9 +208,8 @@ impl Running<'_> {
     /// Refuses while another migration has one of our tables in flight: our plan was made for a structure that it changes.
     fn refuse_beside_another(&mut self) -> Result<(), RunError> {
         let Running { env, work, .. } = self;
-        let ended = |record: &Record| matches!(record.state, State::Done | State::RolledBack);
         let records = env.journal().records(&mut **work)?;
-        for other in records.into_iter().filter(|record| record.id != self.record.id && !ended(record)) {
+        for other in records.into_iter().filter(|record| record.id != self.record.id && !is_over(record.state)) {
             let read = from_json(&other.plan);
             let theirs = read.map_err(|why| RunError::BadJournal { id: other.id.clone(), why: why.to_string() })?;
             if let Some(table) = self.plan.tables.iter().find(|table| theirs.tables.contains(table)) {
@@ -273,22 +293,99 @@ pub(crate) fn writable(server: &Server) -> Result<(), Fail> {
     Ok(())
 }
 
-/// Fails for another database than the journal's; returns the identity to note when only the timeline moved on.
-pub(crate) fn same_database(
+/// A database that is not, or not quite, the one that the journal was last written in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Moved {
+    /// Its timeline moved on.
+    FailedOver(Identity),
+    /// It is a copy of another in which nothing was under way.
+    Copied {
+        /// Which one it was copied from.
+        from: Identity,
+        /// Which one it is.
+        here: Identity,
+    },
+}
+
+impl Moved {
+    /// Returns which database it is now.
+    pub(crate) fn here(&self) -> &Identity {
+        match self {
+            Self::FailedOver(here) | Self::Copied { here, .. } => here,
+        }
+    }
+
+    /// Returns what the user is told.
+    fn said(&self) -> String {
+        match self {
+            Self::FailedOver(here) => format!(
+                "the server was failed over: its timeline is {} now. Steps that were open are settled by what is there",
+                here.timeline
+            ),
+            Self::Copied { from, .. } => {
+                format!("this database is a copy of {}, its history is kept", name_of(from))
+            }
+        }
+    }
+}
+
+/// Returns a database as messages call it.
+pub(crate) fn name_of(identity: &Identity) -> String {
+    format!("database {} of system {}", identity.database, identity.system)
+}
+
+/// Returns where the database went since the journal was last written; `None`: it is the same.
+///
+/// Fails for a copy that was made while a migration was under way.
+pub(crate) fn moved(env: Env<'_>, session: &mut dyn Session, server: &Server) -> Result<Option<Moved>, RunError> {
+    let (journal, here) = (env.journal().identity(session)?, &server.identity);
+    if is_same(&journal, here) {
+        return Ok((journal.timeline != here.timeline).then(|| Moved::FailedOver(here.clone())));
+    }
+    let records = env.journal().records(session)?;
+    let unfinished: Vec<MigrationId> =
+        records.into_iter().filter(|record| !is_over(record.state)).map(|record| record.id).collect();
+    if unfinished.is_empty() {
+        return Ok(Some(Moved::Copied { from: journal, here: here.clone() }));
+    }
+    Err(other_database(&journal, here, unfinished))
+}
+
+/// Fails when a connection that was made again leads to another database than the journal's; returns the identity to note
+/// when only the timeline moved on.
+pub(crate) fn still_here(
     env: Env<'_>,
     session: &mut dyn Session,
     server: &Server,
+    id: &MigrationId,
 ) -> Result<Option<Identity>, RunError> {
     let (journal, here) = (env.journal().identity(session)?, &server.identity);
-    if (&journal.system, &journal.database) != (&here.system, &here.database) {
-        let name = |identity: &Identity| format!("database {} of system {}", identity.database, identity.system);
-        return Err(RunError::OtherDatabase { journal: name(&journal), here: name(here) });
+    if is_same(&journal, here) {
+        return Ok((journal.timeline != here.timeline).then(|| here.clone()));
     }
-    Ok((journal.timeline != here.timeline).then(|| here.clone()))
+    Err(other_database(&journal, here, vec![id.clone()]))
+}
+
+fn other_database(journal: &Identity, here: &Identity, unfinished: Vec<MigrationId>) -> RunError {
+    RunError::OtherDatabase { journal: name_of(journal), here: name_of(here), unfinished }
+}
+
+fn is_same(one: &Identity, other: &Identity) -> bool {
+    (&one.system, &one.database) == (&other.system, &other.database)
+}
+
+/// Returns whether nothing of a migration is under way.
+pub(crate) fn is_over(state: State) -> bool {
+    match state {
+        State::Done | State::RolledBack => true,
+        State::RollingBack | State::Started | State::Expanded | State::Ready | State::Flipped | State::Contracted => {
+            false
+        }
+    }
 }
 
 /// Says who keeps us out, as far as the journal knows.
-fn held(env: Env<'_>, id: &MigrationId, fail: Fail) -> RunError {
+pub(crate) fn held(env: Env<'_>, id: &MigrationId, fail: Fail) -> RunError {
     if fail.kind != FailKind::LockTimeout {
         return fail.into();
     }

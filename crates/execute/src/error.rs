@@ -83,13 +83,15 @@ pub enum RunError {
         /// The migration.
         id: MigrationId,
     },
-    /// The journal was made in another database: this one is a copy.
-    #[error("the journal belongs to another database: it was made in {journal}, and this is {here}")]
+    /// The journal was made in another database: this one is a copy, made while a migration was under way.
+    #[error("this database is a copy: its journal was made in {journal}, and this is {here}; {} there", under_way(.unfinished))]
     OtherDatabase {
         /// Where the journal was made.
         journal: String,
         /// Which database this is.
         here: String,
+        /// What is under way.
+        unfinished: Vec<MigrationId>,
     },
     /// The journal cannot be read.
     #[error("the journal of `{id}` cannot be used: {why}")]
@@ -142,15 +144,11 @@ impl RunError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Fail { source, .. } => exit_code_of(source.kind),
-            Self::Changed { .. } | Self::Drift { .. } => 1,
+            Self::Changed { .. } | Self::Drift { .. } | Self::OtherDatabase { .. } => 1,
             Self::NoSuchMigration { .. } => 2,
-            Self::OtherDatabase { .. } | Self::BadJournal { .. } => 3,
+            Self::BadJournal { .. } | Self::BudgetSpent { .. } => 3,
             Self::Held { .. } | Self::LostLease => 4,
-            Self::Gate { .. }
-            | Self::WrongState { .. }
-            | Self::BudgetSpent { .. }
-            | Self::RollbackClosed { .. }
-            | Self::CoolDown { .. } => 5,
+            Self::Gate { .. } | Self::WrongState { .. } | Self::RollbackClosed { .. } | Self::CoolDown { .. } => 5,
             Self::Verification { .. } => 6,
             Self::Interrupted => 130,
         }
@@ -172,16 +170,17 @@ impl RunError {
             Self::Changed { id, .. } => {
                 format!("Restore the file, or run `segue rollback {id}` and apply the new one.")
             }
-            Self::Drift { .. } => {
-                "Undo the change shown here, or plan anew; `segue rollback` takes a begun migration back.".to_owned()
+            Self::Drift { step: None, .. } => "Nothing was begun: plan anew with `segue plan`.".to_owned(),
+            Self::Drift { step: Some(_), .. } => {
+                "Undo the change shown here and run the same command again, or take the migration back with `segue rollback`."
+                    .to_owned()
             }
             Self::WrongState { id, state, wanted } => wrong_state_hint(id, *state, *wanted),
             Self::NoSuchMigration { .. } => {
                 "Check the id and the database URL; `segue status` lists what this database knows.".to_owned()
             }
             Self::OtherDatabase { .. } => {
-                "Check the database URL. A restored or copied database keeps the journal of the one it came from."
-                    .to_owned()
+                "Check the database URL. Where this copy shall be worked with on its own, type: segue adopt".to_owned()
             }
             Self::BadJournal { .. } => {
                 "A newer Segue may have written it: use the version that began this migration.".to_owned()
@@ -204,6 +203,12 @@ impl RunError {
             other => other,
         }
     }
+}
+
+fn under_way(unfinished: &[MigrationId]) -> String {
+    let names: Vec<String> = unfinished.iter().map(|id| format!("`{id}`")).collect();
+    let is = if names.len() == 1 { "was" } else { "were" };
+    format!("{} {is} under way", names.join(", "))
 }
 
 fn place(step: Option<u32>, phase: Option<Phase>) -> String {

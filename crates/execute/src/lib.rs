@@ -4,19 +4,23 @@
 //! the migrated database, so that a run that was killed is resumed or taken back by the next one. It writes no schema SQL:
 //! what runs is what the plan says.
 
+mod adopt;
 mod backfill;
 mod clock;
 mod control;
 mod engage;
 mod error;
+mod fairness;
 mod gate;
 mod guard;
 mod kept;
 mod leftovers;
+mod meanwhile;
 mod observer;
 mod outcome;
 mod phase;
 mod reconnect;
+mod refresh;
 mod retreat;
 mod reversal;
 mod rollback;
@@ -34,6 +38,7 @@ mod window;
 #[cfg(test)]
 mod tests;
 
+pub use adopt::Adopted;
 pub use error::RunError;
 pub use observer::{Observer, Progress, Silent};
 pub use outcome::{Outcome, TableReport, VerifyReport};

@@ -104,6 +104,9 @@ impl Running<'_> {
     }
 
     fn phase(&mut self, phase: Phase) -> Result<(), RunError> {
+        if phase == Phase::Cleanup {
+            self.take_back_preparations()?;
+        }
         let plan = Rc::clone(&self.plan);
         if plan.steps.iter().any(|step| step.phase == phase && !self.is_done(step.id)) {
             self.env.tell(&Progress::PhaseBegins { phase });

@@ -5,7 +5,7 @@ use std::time::Duration;
 use segue_model::ident::MigrationId;
 use segue_model::session::{Fail, FailKind};
 
-use crate::engage::{same_database, writable};
+use crate::engage::{still_here, writable};
 use crate::error::RunError;
 use crate::leftovers::clear_leftovers;
 use crate::observer::Progress;
@@ -48,7 +48,7 @@ impl Running<'_> {
         self.backend = self.work.backend()?;
         let server = self.work.server()?;
         writable(&server)?;
-        if let Some(identity) = same_database(env, &mut *self.work, &server)? {
+        if let Some(identity) = still_here(env, &mut *self.work, &server, &id)? {
             self.note(format!("the server was failed over meanwhile: its timeline is {} now", identity.timeline));
             self.own(JOURNAL_WAIT, |me| Ok(env.journal().set_identity(&mut *me.work, &identity)?))?;
         }

@@ -37,9 +37,7 @@ impl Running<'_> {
         }
         let found = self.persist(&Patience::nothing(), Self::shape)?;
         if found != plan.shape {
-            let lines = difference(&plan.shape, &found);
-            self.note(format!("after the rollback the tables are not as they were before the migration:\n{lines}"));
-            self.outcome.difference = Some(lines);
+            self.outcome.difference = Some(difference(&plan.shape, &found));
         }
         self.set_state(State::RolledBack)?;
         self.tell_kept();
@@ -71,11 +69,12 @@ impl Running<'_> {
         Ok(())
     }
 
-    /// A structure that somebody changed meanwhile is said, but does not keep a migration from being taken back.
+    /// A structure that somebody changed meanwhile is said, but does not keep a migration from being taken back. What of it
+    /// remains is shown at the end.
     fn note_drift(&mut self) -> Result<(), RunError> {
         match self.persist(&Patience::nothing(), Self::check_shape) {
-            Err(RunError::Drift { diff, .. }) => {
-                self.note(format!("the tables have changed since the last step:\n{diff}"));
+            Err(RunError::Drift { .. }) => {
+                self.note("the tables were changed by somebody since the last step".to_owned());
                 Ok(())
             }
             other => other,
@@ -96,7 +95,11 @@ impl Running<'_> {
     }
 
     fn undo(&mut self, step: &Step, retreat: &mut Retreat) -> Result<(), RunError> {
-        self.env.tell(&Progress::UndoBegins { step });
+        let undos = step.undo.steps();
+        let does_something = !undos.is_empty();
+        if does_something {
+            self.env.tell(&Progress::UndoBegins { step });
+        }
         let interrupted = self.is_open(step.id);
         self.persist(&Patience::journal(step), |me| me.intend(step, Mark::UndoIntent))?;
         if interrupted {
@@ -106,7 +109,6 @@ impl Running<'_> {
             })?;
         }
         let mut kept = Vec::new();
-        let undos = step.undo.steps();
         for (at, undo) in undos.iter().enumerate() {
             let Some(keeps) = &undo.keeps else {
                 let note = (at + 1 == undos.len()).then(|| note_of(&kept));
@@ -129,7 +131,9 @@ impl Running<'_> {
         {
             self.outcome.lost.push(loses.clone());
         }
-        self.env.tell(&Progress::Undone { step });
+        if does_something {
+            self.env.tell(&Progress::Undone { step });
+        }
         Ok(())
     }
 
@@ -161,6 +165,7 @@ impl Running<'_> {
         undo: &UndoStep,
         note: Option<String>,
     ) -> Result<(), RunError> {
+        self.leave_others_their_turn()?;
         let patience = patience_of(step, undo);
         self.persist(&patience, |me| {
             if !me.may_be_there(step) {
@@ -185,7 +190,7 @@ impl Running<'_> {
         })
     }
 
-    fn undo_outside_a_transaction(&mut self, step: &Step, undo: &UndoStep) -> Result<(), RunError> {
+    pub(crate) fn undo_outside_a_transaction(&mut self, step: &Step, undo: &UndoStep) -> Result<(), RunError> {
         self.persist(&patience_of(step, undo), |me| {
             me.fence()?;
             let unmet = me.unmet(&undo.conditions)?;
@@ -208,6 +213,7 @@ impl Running<'_> {
 
     fn record_undone(&mut self, step: &Step, note: &str) -> Result<Event, RunError> {
         let shape = self.shape()?;
+        self.begin_windows_anew(step)?;
         self.record(step, Mark::Undone, shape, note.to_owned())
     }
 }

@@ -7,7 +7,6 @@ use fastrand::Rng;
 use segue_model::ident::MigrationId;
 use segue_model::journal::{Event, Mark, Record, State};
 use segue_model::plan::{Plan, Strategy};
-use segue_model::server::Identity;
 use segue_model::session::{Begin, Fail, FailKind, Journal, Session};
 use segue_model::sql::Sql;
 use segue_model::step::{Action, Step, Transaction};
@@ -15,6 +14,7 @@ use segue_model::value::{Row, Value};
 
 use crate::clock::Clock;
 use crate::control::Control;
+use crate::engage::Moved;
 use crate::error::RunError;
 use crate::guard::Patience;
 use crate::observer::Progress;
@@ -76,8 +76,10 @@ pub(crate) struct Running<'r> {
     pub(crate) work: Box<dyn Session>,
     /// The work session's process id and start.
     pub(crate) backend: (i64, String),
-    /// Where the database went since the journal was last written: a failover.
-    pub(crate) moved_to: Option<Identity>,
+    /// Where the database went since the journal was last written.
+    pub(crate) moved: Option<Moved>,
+    /// Until when writers who waited for our last lock have their turn.
+    pub(crate) others_until: Duration,
     /// The record is not written yet.
     pub(crate) starts: bool,
     /// What a person said.
@@ -275,6 +277,13 @@ impl Running<'_> {
     pub(crate) fn note(&mut self, text: String) {
         self.env.tell(&Progress::Note { text: &text });
         self.outcome.notes.push(text);
+    }
+
+    /// Notes it, unless it was noted before.
+    pub(crate) fn note_once(&mut self, text: String) {
+        if !self.outcome.notes.contains(&text) {
+            self.note(text);
+        }
     }
 
     /// Returns a time around `middle`: half to one and a half of it, so that two runs do not meet again and again.

@@ -1,8 +1,10 @@
 //! The structure that the plan was made for, and how it differs from the one that is there.
 
-use segue_model::journal::Mark;
+use segue_model::journal::{Event, Mark};
+use segue_model::plan::Plan;
 
 use crate::error::RunError;
+use crate::meanwhile::{Meanwhile, meanwhile};
 use crate::running::Running;
 
 /// Differences that are shown at most; the rest is counted.
@@ -15,17 +17,39 @@ impl Running<'_> {
         Ok(work.shape(&plan.tables)?)
     }
 
-    /// Fails when the structure is not the one that the last step left, or that the plan was made for.
-    pub(crate) fn check_shape(&mut self) -> Result<(), RunError> {
+    /// Fails when the structure is not the one that the plan was made for: a plan that was not begun can be made anew.
+    pub(crate) fn check_shape_is_the_plans(&mut self) -> Result<(), RunError> {
         let found = self.shape()?;
-        let expected = self.expected_shape();
-        if found == expected { Ok(()) } else { Err(RunError::Drift { step: None, diff: difference(expected, &found) }) }
+        let expected = &self.plan.shape;
+        if found == *expected {
+            Ok(())
+        } else {
+            Err(RunError::Drift { step: None, diff: difference(expected, &found) })
+        }
     }
 
-    fn expected_shape(&self) -> &str {
-        let last = self.events.iter().rev().find(|event| matches!(event.mark, Mark::Done | Mark::Undone));
-        last.map_or(&self.plan.shape, |event| &event.shape)
+    /// Fails when the structure is not the one that the last step left, or that the plan was made for, but for what cannot
+    /// touch the plan. The next step that is recorded takes what is there for what is expected.
+    pub(crate) fn check_shape(&mut self) -> Result<(), RunError> {
+        let found = self.shape()?;
+        match meanwhile(self.expected_shape(), &found, &self.plan) {
+            Meanwhile::Nothing => {}
+            Meanwhile::Harmless(lines) => self.note_once(format!("changed meanwhile:\n{lines}")),
+            Meanwhile::Serious(diff) => return Err(RunError::Drift { step: None, diff }),
+        }
+        Ok(())
     }
+
+    /// Returns the structure that the last step left, or that the plan was made for.
+    pub(crate) fn expected_shape(&self) -> &str {
+        expected_shape(&self.plan, &self.events)
+    }
+}
+
+/// Returns the structure that the last of these events left, or that the plan was made for.
+pub(crate) fn expected_shape<'p>(plan: &'p Plan, events: &'p [Event]) -> &'p str {
+    let last = events.iter().rev().find(|event| matches!(event.mark, Mark::Done | Mark::Undone));
+    last.map_or(&plan.shape, |event| &event.shape)
 }
 
 /// Returns the lines that are only in `expected` (`-`) and only in `found` (`+`), each side in its own order.

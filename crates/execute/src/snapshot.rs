@@ -27,7 +27,8 @@ impl Running<'_> {
     fn create_copy(&mut self, step: &Step, cut: &Cut, create: &[Sql]) -> Result<(), RunError> {
         let patience = Patience::of(step);
         self.persist(&patience, |me| {
-            if me.checkpoint(step)?.is_some() {
+            // Pass 0: a copy that was taken back.
+            if me.checkpoint(step)?.is_some_and(|at| at.pass > 0) {
                 return Ok(());
             }
             me.intend(step, Mark::Intent)?;

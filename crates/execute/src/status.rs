@@ -1,10 +1,15 @@
 //! How far every migration is: only read, and true. What is not known is shown as not known.
 
-use segue_model::journal::{Checkpoint, Event, Holder, Mark, Record, State};
+use segue_model::journal::{Checkpoint, Event, Holder, Mark, Record};
 use segue_model::plan::Plan;
 use segue_model::plan_file::from_json;
 use segue_model::session::{Fail, Journal, Session};
-use segue_model::step::{Action, Phase, Step};
+use segue_model::step::{Action, Phase, Step, Transaction};
+
+use crate::engage::is_over;
+use crate::meanwhile::{Meanwhile, meanwhile};
+use crate::phase::changes_tables;
+use crate::shape::expected_shape;
 
 /// How far a migration is.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,6 +22,9 @@ pub struct MigrationStatus {
     pub steps: Vec<StepStatus>,
     /// Who runs it now, and the age of their last heartbeat in seconds. `None`: nobody, or their backend is gone.
     pub holder: Option<(Holder, u64)>,
+    /// How the tables differ from what the last step left, as `-` and `+` lines, but for what cannot touch the plan. `None`:
+    /// they do not, or it cannot be told: somebody runs it, or a step was interrupted that may have left a part of itself.
+    pub drift: Option<String>,
 }
 
 /// How far a step is.
@@ -62,13 +70,36 @@ fn of_record(session: &mut dyn Session, journal: &dyn Journal, record: Record) -
     for step in plan.iter().flat_map(|plan| &plan.steps) {
         steps.push(of_step(session, journal, &record, step, &events)?);
     }
-    let holder = match record.state {
-        State::Done | State::RolledBack => None,
-        State::RollingBack | State::Started | State::Expanded | State::Ready | State::Flipped | State::Contracted => {
-            journal.holder(session, &record.id)?
-        }
+    let holder = if is_over(record.state) { None } else { journal.holder(session, &record.id)? };
+    let drift = match &plan {
+        Ok(plan) if holder.is_none() && !is_over(record.state) => drift(session, plan, &events)?,
+        Ok(_) | Err(_) => None,
     };
-    Ok(MigrationStatus { record, plan, steps, holder })
+    Ok(MigrationStatus { record, plan, steps, holder, drift })
+}
+
+fn drift(session: &mut dyn Session, plan: &Plan, events: &[Event]) -> Result<Option<String>, Fail> {
+    if plan.steps.iter().any(|step| is_in_parts(step, events)) {
+        return Ok(None);
+    }
+    let found = session.shape(&plan.tables)?;
+    Ok(match meanwhile(expected_shape(plan, events), &found, plan) {
+        Meanwhile::Nothing | Meanwhile::Harmless(_) => None,
+        Meanwhile::Serious(lines) => Some(lines),
+    })
+}
+
+/// Returns whether a step, or its undo, was begun and not ended, and is not carried out as a whole or not at all.
+fn is_in_parts(step: &Step, events: &[Event]) -> bool {
+    let last = events.iter().rev().find(|event| event.step == step.id);
+    let own = step.transaction == Transaction::Own && matches!(step.action, Action::Sql(_));
+    match last.map(|event| event.mark) {
+        Some(Mark::Intent | Mark::Failed) => {
+            changes_tables(step) && !own && !matches!(step.action, Action::Backfill(_))
+        }
+        Some(Mark::UndoIntent) => !step.undo.steps().is_empty(),
+        Some(Mark::Done | Mark::Undone) | None => false,
+    }
 }
 
 fn of_step(
@@ -84,6 +115,7 @@ fn of_step(
     let by_windows = matches!(step.action, Action::Backfill(_) | Action::Snapshot(_));
     let progress =
         if under_way && by_windows { journal.checkpoint(session, &record.id, record.attempt, step.id)? } else { None };
+    let progress = progress.filter(|at| at.pass > 0);
     let note = last.map(|event| event.note.clone()).unwrap_or_default();
     Ok(StepStatus { id: step.id, phase: step.phase, title: step.title.clone(), mark, note, progress })
 }

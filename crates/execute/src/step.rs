@@ -61,6 +61,7 @@ impl Running<'_> {
 
     /// The journal's entry and the step are committed together, or neither is.
     pub(crate) fn in_one_transaction(&mut self, step: &Step, all: &[Sql]) -> Result<(), RunError> {
+        self.leave_others_their_turn()?;
         let patience = Patience::of(step);
         self.persist(&patience, |me| {
             if me.is_done(step.id) {
@@ -99,14 +100,6 @@ impl Running<'_> {
             me.fence()
         })?;
         self.finish(step, "")
-    }
-
-    /// Notes how long locks were held that were had at `since`, where they are such that the application waits for them.
-    pub(crate) fn note_held(&mut self, locks: &[RelationLock], since: Duration) {
-        if locks.iter().any(|lock| lock.mode.blocks() >= Blocks::Writes) {
-            let held = self.env.clock.now().saturating_sub(since);
-            self.outcome.longest_lock_held = self.outcome.longest_lock_held.max(held);
-        }
     }
 
     /// Journals that a step failed. Best effort: the failure itself matters more, and the open intent says as much.

@@ -300,13 +300,20 @@ CREATE TABLE b (LIKE a); CREATE INDEX ON b (unknown);
 CREATE TABLE c (x int); ALTER TABLE c ADD y int; CREATE INDEX ON c (y, x, tableoid);
 CREATE TABLE d (x int); ALTER TABLE d RENAME x TO y; CREATE INDEX ON d (y);
 CREATE TABLE s.e (x int); CREATE INDEX ON s.e (missing); CREATE INDEX ON e (missing);"
-    )), @"");
+    )), @r#"
+    m.sql:2:44 the table `a` that this file creates has no column `nmae` | Did you mean `name`?
+    m.sql:3:71 the table `a` that this file creates has no column `Name` | Did you mean `name`?
+    m.sql:8:48 the table `s.e` that this file creates has no column `missing` | Check the column's spelling.
+    "#);
     insta::assert_snapshot!(sqlite(&format!(
         "{hostile}
 CREATE UNIQUE INDEX j ON a (ID COLLATE NOCASE, [NAME], rowid, `nam`) WHERE id > 0;
 CREATE TABLE c (x int); ALTER TABLE c ADD y int; CREATE INDEX k ON c (y, X);
 CREATE INDEX l ON elsewhere (zip);"
-    )), @"");
+    )), @r#"
+    m.sql:2:44 the table `a` that this file creates has no column `nmae` | Did you mean `name`?
+    m.sql:3:63 the table `a` that this file creates has no column `nam` | Did you mean `name`?
+    "#);
 }
 
 #[test]
@@ -314,7 +321,10 @@ fn what_the_grammar_of_sqlite_lacks_is_still_understood() {
     insta::assert_snapshot!(sqlite(
         "ALTER TABLE t ALTER COLUMN z TYPE bigint;
   ALTER TABLE main.\"we\"\"ird\" ALTER [$1 {x}] SET DATA TYPE DECIMAL(10, 2) USING [$1 {x}] * 100;"
-    ), @"");
+    ), @r#"
+    1:15 type t.z bigint
+    2:30 type main.we"ird.$1 {x} DECIMAL(10, 2) using ((<$1 {x}> * 100)) null:$1 {x}
+    "#);
     insta::assert_snapshot!(sqlite(
         "ALTER TABLE t ADD COLUMN a DECIMAL(1, 2) DEFAULT (max(1, 2)), ADD COLUMN b text;
 ALTER TABLE t DROP COLUMN a, DROP COLUMN b;
@@ -324,7 +334,16 @@ ALTER TABLE t ALTER a TYPE text USING;
 ALTER TABLE t ALTER a TYPE text USING (SELECT 1);
 ALTER TABLE t ALTER COLUMN TYPE text;
 ALTER TABLE t.;"
-    ), @"");
+    ), @r#"
+    m.sql:1:61 SQLite takes one change in an `ALTER TABLE` | On SQLite write one change a statement: `ALTER TABLE` again for the next.
+    m.sql:2:28 SQLite takes one change in an `ALTER TABLE` | On SQLite write one change a statement: `ALTER TABLE` again for the next.
+    m.sql:3:32 SQLite takes one change in an `ALTER TABLE` | On SQLite write one change a statement: `ALTER TABLE` again for the next.
+    m.sql:4:23 syntax error at or near "TYPE" | Correct the SQL here; the database would refuse it too.
+    m.sql:5:23 syntax error at or near "TYPE" | Correct the SQL here; the database would refuse it too.
+    m.sql:6:39 not yet: a subquery in an expression | Use columns of the same table, literals, operators, casts, CASE and ordinary functions.
+    m.sql:7:33 syntax error at or near "text" | Correct the SQL here; the database would refuse it too.
+    m.sql:8:15 the statement ends too early | Correct the SQL here; the database would refuse it too.
+    "#);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use segue_model::step::{Phase, Step};
 use crate::classify::classify;
 use crate::dialect::{Planned, dialect};
 use crate::fingerprint::fingerprint;
-use crate::group::sorted;
+use crate::group::causes;
 use crate::operation::{Context, Operation};
 use crate::refusal::Refused;
 use crate::strategy::{choose, rollback_points};
@@ -57,7 +57,7 @@ fn planned(operations: &[Operation<'_>], context: &Context<'_>) -> Result<Vec<Pl
             Err(one) => refused.push(one),
         }
     }
-    if refused.is_empty() { Ok(planned) } else { Err(sorted(refused)) }
+    if refused.is_empty() { Ok(planned) } else { Err(causes(refused)) }
 }
 
 /// File order is kept within a phase. What is far off is looked at again when its time comes.

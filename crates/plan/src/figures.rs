@@ -3,6 +3,7 @@
 use segue_model::catalog::{Catalog, Table};
 use segue_model::ident::{Ident, TableRef};
 use segue_model::lock::LockMode;
+use segue_model::sql::TypeName;
 
 /// Returns a number in groups of three digits: `1,000,000`.
 pub(crate) fn grouped(n: u64) -> String {
@@ -17,12 +18,38 @@ pub(crate) fn grouped(n: u64) -> String {
     grouped
 }
 
-/// Returns how many rows a table has: `1,000,000 rows`, or that nobody knows.
+/// Returns how many rows a table has: `1,000,000 rows`, or that nobody has counted them.
 pub(crate) fn rows(table: &Table) -> String {
     match table.size.rows {
         Some(1) => "1 row".to_owned(),
         Some(n) => format!("{} rows", grouped(n)),
-        None => "an unknown number of rows".to_owned(),
+        None => "rows that have not been counted yet".to_owned(),
+    }
+}
+
+/// Words of SQL for types that PostgreSQL knows by another name.
+const TYPE_WORDS: &[(&str, &str)] = &[
+    ("bool", "boolean"),
+    ("bpchar", "character"),
+    ("float4", "real"),
+    ("float8", "double precision"),
+    ("int2", "smallint"),
+    ("int4", "integer"),
+    ("int8", "bigint"),
+    ("timestamptz", "timestamp with time zone"),
+    ("timetz", "time with time zone"),
+    ("varchar", "character varying"),
+];
+
+/// Returns a type as people write it: `bigint` for `pg_catalog.int8`.
+pub(crate) fn shown_type(name: &TypeName) -> String {
+    let Some(bare) = name.as_str().strip_prefix("pg_catalog.") else { return name.to_string() };
+    let (word, rest) = bare.split_at(bare.find(['(', '[']).unwrap_or(bare.len()));
+    let shown = TYPE_WORDS.iter().find(|(known, _)| *known == word).map_or(word, |(_, shown)| shown);
+    // The precision of a time stands before its zone.
+    match (shown.split_once(" with "), rest.starts_with('(')) {
+        (Some((kind, zone)), true) => format!("{kind}{rest} with {zone}"),
+        _ => [shown, rest].concat(),
     }
 }
 
@@ -70,6 +97,16 @@ mod tests {
     fn numbers_are_grouped_from_the_right() {
         let all = [0, 7, 999, 1_000, 12_345, 1_000_000].map(grouped);
         assert_eq!(all, ["0", "7", "999", "1,000", "12,345", "1,000,000"]);
+    }
+
+    #[test]
+    fn types_are_shown_by_their_words() {
+        let shown = |name: &str| shown_type(&TypeName::spelled(name));
+        assert_eq!(shown("pg_catalog.int8"), "bigint");
+        assert_eq!(shown("pg_catalog.varchar(50)"), "character varying(50)");
+        assert_eq!(shown("pg_catalog.timestamptz(3)"), "timestamp(3) with time zone");
+        assert_eq!(shown("pg_catalog.int4[]"), "integer[]");
+        assert_eq!(shown("app.\"mood\""), "app.\"mood\"");
     }
 
     #[test]

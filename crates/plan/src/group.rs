@@ -45,6 +45,17 @@ pub(crate) fn sorted(mut refused: Vec<Refused>) -> Vec<Refused> {
     once
 }
 
+/// Returns refusals by place, each cause once: what holds of a table is refused where it is first changed.
+pub(crate) fn causes(refused: Vec<Refused>) -> Vec<Refused> {
+    let mut causes: Vec<Refused> = Vec::with_capacity(refused.len());
+    for one in sorted(refused) {
+        if !causes.iter().any(|known| known.refusal == one.refusal) {
+            causes.push(one);
+        }
+    }
+    causes
+}
+
 struct Grouper<'w, 'a> {
     migration: &'a Migration,
     catalog: &'a Catalog,
@@ -283,7 +294,7 @@ impl<'w, 'a> Grouper<'w, 'a> {
     /// little is said.
     fn as_written(&mut self, backs: &[Back<'w, 'a>]) -> Vec<Operation<'a>> {
         let mut statements: Vec<usize> = vec![];
-        for added in self.of.added.iter().filter(|added| added.forward.is_none()) {
+        for added in self.of.added.iter().filter(|added| added.forward.is_none() && !added.refused) {
             if let Some(refusal) = self.not_as_written(added) {
                 self.refuse(refusal, added.at);
             } else if !statements.contains(&added.statement) {

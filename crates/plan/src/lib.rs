@@ -30,7 +30,7 @@ use segue_model::probe::{Answers, Probe};
 use segue_model::server::Server;
 use segue_model::verdict::{Finding, Verdict};
 
-use crate::group::{group, sorted};
+use crate::group::{causes, group, sorted};
 use crate::operation::{Context, Operation};
 use crate::refusal::Refused;
 
@@ -79,7 +79,7 @@ pub fn probes(
         }
     }
     if !refused.is_empty() {
-        return Err(sorted(refused));
+        return Err(causes(refused));
     }
     open.retain(|probe| !answers.contains_key(&probe.key));
     open.sort_by(|one, other| one.key.cmp(&other.key));

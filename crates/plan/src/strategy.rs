@@ -7,7 +7,7 @@ use segue_model::plan::Strategy;
 use segue_model::step::{Phase, Step, Undo};
 
 use crate::dialect::dialect;
-use crate::figures::{listed, lock, rows};
+use crate::figures::{listed, lock, rows, shown_type};
 use crate::operation::{Context, Fill, Operation, Pair, Retype};
 use crate::refusal::{Refusal, Refused};
 use crate::rule::{RULES, rule};
@@ -40,9 +40,9 @@ fn additive_reason(operations: &[Operation<'_>]) -> String {
     let largest = tables.max_by_key(|table| table.size.rows.unwrap_or(u64::MAX));
     match largest {
         Some(table) => format!(
-            "Each statement runs as written, because none reads or writes the rows of `{}` ({}) and running code goes on.",
+            "Each statement runs as written, because none reads or writes the rows of `{}`{} and running code goes on.",
             table.name.name,
-            rows(table)
+            table.size.rows.map_or_else(String::new, |_| format!(" ({})", rows(table)))
         ),
         None if operations.is_empty() => "There is nothing to do, because the file changes nothing.".to_owned(),
         None => "Each statement runs as written, because nobody uses the new tables yet.".to_owned(),
@@ -100,7 +100,7 @@ fn retype_reason(retype: &Retype<'_>, context: &Context<'_>) -> String {
         retype.table.name.name,
         rows(retype.table),
         retype.column.name,
-        retype.to
+        shown_type(retype.to)
     )
 }
 

@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 
 use segue_model::catalog::{Catalog, Column, ConstraintKind, Table, TableKind};
 use segue_model::change::{Change, Directive, Located, Migration, NewColumn, Place, Statement};
+use segue_model::engine::Engine;
 use segue_model::expr::Expr;
 use segue_model::ident::{Ident, TableName, TableRef};
 use segue_model::nearest::nearest;
 use segue_model::sql::TypeName;
 
-use crate::figures::typed_table;
+use crate::figures::{shown_type, typed_table};
 use crate::operation::{AsWritten, AsWrittenKind};
 use crate::refusal::{Refusal, Refused};
 
@@ -38,6 +39,8 @@ pub(crate) struct Added<'a> {
     pub(crate) set_not_null: Option<&'a Place>,
     /// How it follows from other columns, as written.
     pub(crate) forward: Option<Transform<'a>>,
+    /// The ADD COLUMN itself is refused: what else the file says of the column is not the user's mistake.
+    pub(crate) refused: bool,
 }
 
 impl Added<'_> {
@@ -256,10 +259,10 @@ impl<'a> Reader<'a> {
 
     fn add_column(&mut self, table: &TableRef, column: &'a NewColumn, change: &'a Located<Change>) {
         let target = self.target(table, &change.at);
-        if let Some(clause) = column.others.first() {
-            let what = format!("ADD COLUMN `{}` with {clause}", column.name);
-            let refusal = not_yet(what, "Leave the clause out, or add the column without it for now.");
-            return self.refuse(refusal, &change.at);
+        let refusal = self.not_addable(column);
+        let refused = refusal.is_some();
+        if let Some(refusal) = refusal {
+            self.refuse(refusal, &change.at);
         }
         match target {
             Target::New(name) => self.alter_new_table(name, change),
@@ -270,11 +273,25 @@ impl<'a> Reader<'a> {
                     return self.refuse(Refusal::Exists { name: format!("{table}.{}", column.name) }, &change.at);
                 }
                 let Some(statement) = change.statement else { return };
-                let added = Added { column, statement, at: &change.at, set_not_null: None, forward: None };
+                let added = Added { column, statement, at: &change.at, set_not_null: None, forward: None, refused };
                 self.wanted.tables[at].added.push(added);
             }
             Target::Refused => {}
         }
+    }
+
+    /// Returns why a column cannot be added whatever its table is.
+    fn not_addable(&self, column: &NewColumn) -> Option<Refusal> {
+        if self.catalog.engine == Engine::Postgres && SYSTEM_COLUMNS.contains(&column.name.as_str()) {
+            return Some(Refusal::Impossible {
+                what: format!("ADD COLUMN `{}`", column.name),
+                why: "each table has a system column of that name".to_owned(),
+                instead: "Choose another name.".to_owned(),
+            });
+        }
+        let clause = column.others.first()?;
+        let what = format!("ADD COLUMN `{}` with {clause}", column.name);
+        Some(not_yet(what, "Leave the clause out, or add the column without it for now."))
     }
 
     fn drop_column(&mut self, table: &TableRef, column: &Ident, change: &'a Located<Change>) {
@@ -307,7 +324,7 @@ impl<'a> Reader<'a> {
                 let Some(column) = self.old_column(at, column, &change.at) else { return };
                 let of = &mut self.wanted.tables[at];
                 if of.retyped.iter().any(|retyped| retyped.column.name == column.name) {
-                    let what = format!("ALTER COLUMN `{}` TYPE {to}", column.name);
+                    let what = format!("ALTER COLUMN `{}` TYPE {}", column.name, shown_type(to));
                     return self.refuse(twice(what, "its type is changed before"), &change.at);
                 }
                 let Some(statement) = change.statement.map(|at| &self.migration.statements[at]) else { return };
@@ -443,11 +460,11 @@ impl<'a> Reader<'a> {
         }
         let Some(found) = self.catalog.find(table) else {
             let nearest = self.nearest_table(table);
-            self.refuse(Refusal::NoTable { table: table.to_string(), nearest }, place);
+            self.refuse_once(Refusal::NoTable { table: table.to_string(), nearest }, place);
             return Target::Refused;
         };
         if let Some(refusal) = not_alterable(found) {
-            self.refuse(refusal, place);
+            self.refuse_once(refusal, place);
             return Target::Refused;
         }
         let known = self.wanted.tables.iter().position(|of| of.table.name == found.name);
@@ -472,10 +489,20 @@ impl<'a> Reader<'a> {
         Some(typed_table(found, self.catalog))
     }
 
+    /// One cause, one refusal, however many statements name the table.
+    fn refuse_once(&mut self, refusal: Refusal, place: &Place) {
+        if !self.refused.iter().any(|known| known.refusal == refusal) {
+            self.refuse(refusal, place);
+        }
+    }
+
     fn refuse(&mut self, refusal: Refusal, place: &Place) {
         self.refused.push(refusal.at(place));
     }
 }
+
+/// Columns that every table of PostgreSQL has.
+const SYSTEM_COLUMNS: &[&str] = &["cmax", "cmin", "ctid", "tableoid", "xmax", "xmin"];
 
 const LATER: &str = "Leave it out of this file until Segue carries it out.";
 

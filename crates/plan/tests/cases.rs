@@ -538,3 +538,32 @@ fn what_must_be_there_first_is_given_in_file_order() {
         Script::new("m").directive(Directive::Depends(id("b"))).directive(Directive::Depends(id("a"))).done();
     assert_eq!(segue_plan::depends(&migration), [&id("b"), &id("a")]);
 }
+
+#[test]
+fn one_cause_is_refused_once() {
+    let clause = Script::new("m")
+        .add("users", column("name", "text").with("COLLATE"))
+        .transform("users", &[("name", strict("first_name", &["first_name"]))])
+        .set_not_null("users", "serial")
+        .add("users", column("serial", "bigint").not_null().with("SERIAL"))
+        .drop("users", "first_name")
+        .directive(back("first_name", strict("name", &["name"])));
+    insta::assert_snapshot!(meaning(clause), @r"
+    line 1: not yet: ADD COLUMN `name` with COLLATE → Leave the clause out, or add the column without it for now.
+    line 4: not yet: ADD COLUMN `serial` with SERIAL → Leave the clause out, or add the column without it for now.
+    ");
+    let mut catalog = users(Engine::Postgres);
+    catalog.tables[0].kind = TableKind::View;
+    let view =
+        Script::new("m").add("users", column("a", "text")).update("users", "a", "'x'").drop("users", "age").done();
+    insta::assert_snapshot!(meaning_on(&view, &catalog), @"line 1: a change of `users`: it is a view: its columns are those of its query → Change the table that it is made of.");
+    let missing = Script::new("m").add("nope", column("a", "text")).set_not_null("nope", "a");
+    insta::assert_snapshot!(meaning(missing), @"line 1: there is no table `nope` → Check the name, its schema and the database that the URL points to.");
+}
+
+#[test]
+fn names_of_system_columns_are_refused_where_there_are_any() {
+    let script = || Script::new("m").add("users", column("xmin", "text")).done();
+    insta::assert_snapshot!(meaning_on(&script(), &users(Engine::Postgres)), @"line 1: ADD COLUMN `xmin`: each table has a system column of that name → Choose another name.");
+    insta::assert_snapshot!(meaning_on(&script(), &users(Engine::Sqlite)), @"as written, adds xmin");
+}

@@ -1,5 +1,6 @@
 //! One file a command.
 
+mod adopt;
 mod apply;
 mod cleanup;
 mod completions;
@@ -52,6 +53,7 @@ pub(crate) fn run(cli: &Cli) -> Result<(), Failure> {
             let said = Said { new_version_stopped: *new_version_stopped, accept_loss: *accept_loss, ..Said::default() };
             rollback::run(&config, which, said, format)
         }
+        Command::Adopt => adopt::run(&config, format),
         Command::Down { which, to } => down::run(&config, which, *to, format),
         Command::Demo { rows } => demo::run(&config, *rows, format),
         Command::Completions { shell } => completions::run(*shell),

@@ -1,8 +1,11 @@
 //! `segue status`.
 
+use std::time::Duration;
+
 use segue_execute::{MigrationStatus, StepStatus};
 use segue_model::ident::MigrationId;
 use segue_model::journal::{Mark, State};
+use segue_model::step::Phase;
 use serde::Serialize;
 
 use crate::args::{Format, Which};
@@ -26,6 +29,8 @@ struct Report {
     edited: bool,
     held_by: Option<String>,
     last_beat_s: Option<u64>,
+    drift: Option<String>,
+    cool_down_s: Option<u64>,
     steps: Vec<StepReport>,
     next: Option<String>,
     back: Option<String>,
@@ -49,7 +54,7 @@ pub(super) fn run(config: &Config, which: &Which, format: Format) -> Result<(), 
     let journal = database.connector.journal();
     let begun = segue_execute::status(database.session.as_mut(), journal)?;
     let records: Vec<_> = begun.iter().map(|status| status.record.clone()).collect();
-    let mut reports: Vec<Report> = begun.iter().map(|status| of_begun(status, &project)).collect();
+    let mut reports: Vec<Report> = begun.iter().map(|status| of_begun(status, &project, config)).collect();
     let known: Vec<&MigrationId> = records.iter().map(|record| &record.id).collect();
     reports.extend(choice::pending(&project, &records).iter().filter(|id| !known.contains(id)).map(of_pending));
     reports.sort_by(|one, other| one.migration.cmp(&other.migration));
@@ -71,7 +76,7 @@ pub(super) fn run(config: &Config, which: &Which, format: Format) -> Result<(), 
     Ok(())
 }
 
-fn of_begun(status: &MigrationStatus, project: &Project) -> Report {
+fn of_begun(status: &MigrationStatus, project: &Project, config: &Config) -> Report {
     let record = &status.record;
     Report {
         migration: record.id.to_string(),
@@ -83,13 +88,29 @@ fn of_begun(status: &MigrationStatus, project: &Project) -> Report {
         edited: project.check_unchanged(record).is_err(),
         held_by: status.holder.as_ref().map(|(holder, _)| holder.name.clone()),
         last_beat_s: status.holder.as_ref().map(|(_, age_s)| *age_s),
-        steps: status.steps.iter().map(of_step).collect(),
+        drift: status.drift.clone(),
+        cool_down_s: cool_down_s(status, config),
+        steps: status.steps.iter().map(|step| of_step(step, record.state)).collect(),
         next: match record.state {
             State::RolledBack => project.has(&record.id).then(|| format!("segue apply {}", record.id)),
             state => next(&record.id, state),
         },
-        back: back(&record.id, record.state),
+        back: match record.state {
+            State::Done if !has_down(project, &record.id) => None,
+            state => back(&record.id, state),
+        },
     }
+}
+
+fn has_down(project: &Project, id: &MigrationId) -> bool {
+    project.has(id) && project.texts(id).is_ok_and(|texts| texts.down.is_some())
+}
+
+/// Returns how long cleanup still has to wait, in whole seconds; none when it need not, or has begun.
+fn cool_down_s(status: &MigrationStatus, config: &Config) -> Option<u64> {
+    let has_begun = status.steps.iter().any(|step| step.phase == Phase::Cleanup && step.mark == Some(Mark::Done));
+    let remains = config.cool_down.saturating_sub(Duration::from_secs(status.record.state_age_s)).as_secs();
+    (status.record.state == State::Contracted && !has_begun && remains > 0).then_some(remains)
 }
 
 fn of_pending(id: &MigrationId) -> Report {
@@ -103,33 +124,36 @@ fn of_pending(id: &MigrationId) -> Report {
         edited: false,
         held_by: None,
         last_beat_s: None,
+        drift: None,
+        cool_down_s: None,
         steps: vec![],
         next: Some(format!("segue plan {id}, then: segue apply {id}")),
         back: None,
     }
 }
 
-fn of_step(step: &StepStatus) -> StepReport {
+fn of_step(step: &StepStatus, of: State) -> StepReport {
     let progress = step.progress.as_ref();
     StepReport {
         id: step.id,
         phase: step.phase.to_string(),
         title: step.title.clone(),
-        state: step.mark.map_or("pending", word),
+        state: step.mark.map_or("pending", |mark| word(mark, of)),
         done: progress.map(|at| at.next),
         total: progress.map(|at| at.end),
         rows: progress.map(|at| at.rows),
     }
 }
 
-/// Returns what a mark means for a step that was looked at afterwards.
-fn word(mark: Mark) -> &'static str {
-    match mark {
-        Mark::Intent => "begun",
-        Mark::Done => "done",
-        Mark::Failed => "failed",
-        Mark::UndoIntent => "being undone",
-        Mark::Undone => "undone",
+/// Returns what a mark means for a step that was looked at afterwards. A rollback passes by what was begun and left nothing.
+fn word(mark: Mark, of: State) -> &'static str {
+    match (mark, of) {
+        (Mark::Intent | Mark::Failed | Mark::UndoIntent, State::RolledBack) => "undone",
+        (Mark::Intent, _) => "begun",
+        (Mark::Done, _) => "done",
+        (Mark::Failed, _) => "failed",
+        (Mark::UndoIntent, _) => "being undone",
+        (Mark::Undone, _) => "undone",
     }
 }
 
@@ -145,6 +169,14 @@ fn as_text(report: &Report, in_full: bool) -> String {
     }
     if report.edited {
         text.push_str("  its file was edited after it was applied\n");
+    }
+    if let Some(drift) = &report.drift {
+        let lines = drift.replace('\n', "\n    ");
+        text.push_str(&format!("  the tables have changed since:\n    {lines}\n"));
+        text.push_str(&format!("  see what that did to the rows: segue verify {}\n", report.migration));
+    }
+    if let Some(remains) = report.cool_down_s {
+        text.push_str(&format!("  cool-down: cleanup may begin in {remains} s\n"));
     }
     for step in report.steps.iter().filter(|step| in_full || !matches!(step.state, "done" | "pending" | "undone")) {
         text.push_str(&format!("  {:>3}. {:<9} {:<8} {}", step.id, step.phase, step.state, step.title));

@@ -184,3 +184,106 @@ fn what_touches_a_table_in_flight_waits_and_says_for_whom() {
     assert_eq!(output.code, 5, "{}", output.stderr);
     assert!(output.stderr.contains("segue apply 9_later"), "{}", output.stderr);
 }
+
+/// A copy of a database's file, and the same migrations beside it.
+fn copied(database: &TempDatabase, project: &Project) -> (std::path::PathBuf, segue_testkit::segue::Segue) {
+    let copy = database.folder().join("copy.db");
+    database.connect().execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").expect("the log can be emptied");
+    std::fs::copy(database.path(), &copy).expect("our own folder takes files");
+    let segue = segue_testkit::segue::Segue::new(&format!("sqlite:{}", copy.display()), project.path());
+    (copy, segue)
+}
+
+#[test]
+fn a_copy_of_a_database_keeps_its_history_and_what_is_under_way_is_adopted() {
+    let database = TempDatabase::new(PEOPLE);
+    let project = Project::new(&database.url());
+    project.write("1_pets.sql", "CREATE TABLE pets (id INTEGER PRIMARY KEY);");
+    project.segue.ok(&["apply"]);
+    let (copy, segue) = copied(&database, &project);
+    project.write("2_full_name.sql", UP);
+    project.write("2_full_name.down.sql", DOWN);
+    let applied = segue.ok(&["apply"]);
+    assert!(applied.contains("ready") && applied.contains("this database is a copy of"), "{applied}");
+    std::fs::remove_file(&copy).expect("it is there");
+
+    let before = dump::sqlite::rows(&database.path(), "people", "id");
+    project.segue.ok(&["apply"]);
+    let (copy, segue) = copied(&database, &project);
+    let refused = segue.run(&["rollback", "--new-version-stopped"]);
+    assert_eq!(refused.code, 1, "{}", refused.stderr);
+    assert!(refused.stderr.contains("`2_full_name` was under way"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("segue adopt"), "{}", refused.stderr);
+    let adopted = json(&segue.ok(&["adopt", "--format", "json"]));
+    assert_eq!(adopted["unfinished"][0]["state"], "ready");
+    assert!(segue.ok(&["adopt"]).contains("already"));
+    segue.ok(&["rollback", "--new-version-stopped"]);
+    assert_eq!(dump::sqlite::rows(&copy, "people", "id"), before);
+    assert!(project.segue.ok(&["status"]).contains("ready"), "the one that it was copied from goes on");
+}
+
+#[test]
+fn status_says_what_is_so() {
+    let database = TempDatabase::new(PEOPLE);
+    let project = Project::new(&database.url());
+    project.write("1_pets.sql", "CREATE TABLE pets (id INTEGER PRIMARY KEY);");
+    project.write("2_full_name.sql", UP);
+    project.write("2_full_name.down.sql", DOWN);
+    project.segue.ok(&["apply"]);
+    let told = project.segue.ok(&["status", "1_pets"]);
+    assert!(told.contains("done") && !told.contains("segue down"), "there is no down file: {told}");
+    assert!(!project.segue.ok(&["status", "2_full_name"]).contains("changed since"));
+    let strange = "CREATE TRIGGER theirs AFTER DELETE ON people BEGIN SELECT 1; END";
+    database.connect().execute_batch(strange).expect("somebody adds a trigger");
+    let told = project.segue.ok(&["status", "2_full_name"]);
+    assert!(told.contains("the tables have changed since") && told.contains("theirs"), "{told}");
+    assert!(told.contains("segue verify 2_full_name"), "{told}");
+    database.connect().execute_batch("DROP TRIGGER theirs").expect("and takes it away");
+    project.segue.ok(&["flip"]);
+    project.segue.ok(&["contract", "--old-version-stopped"]);
+    std::fs::write(project.path().join("segue.toml"), "[cleanup]\ncool_down = \"24h\"\n").expect("written");
+    let told = project.segue.ok(&["status", "2_full_name"]);
+    assert!(told.contains("cool-down: cleanup may begin in 8"), "{told}");
+    project.segue.ok(&["rollback", "--new-version-stopped"]);
+    let told = project.segue.ok(&["status", "2_full_name"]);
+    assert!(told.contains("rolled back") && !told.contains("begun"), "{told}");
+}
+
+#[test]
+fn an_index_that_somebody_adds_meanwhile_is_said_and_gone_on_with() {
+    let database = TempDatabase::new(PEOPLE);
+    let project = Project::new(&database.url());
+    project.write("1_full_name.sql", UP);
+    project.write("1_full_name.down.sql", DOWN);
+    project.segue.ok(&["apply"]);
+    database.connect().execute_batch("CREATE INDEX theirs ON people (full_name)").expect("somebody adds an index");
+    let flipped = project.segue.ok(&["flip"]);
+    assert!(flipped.contains("changed meanwhile") && flipped.contains("theirs"), "{flipped}");
+    assert!(!project.segue.ok(&["contract", "--old-version-stopped"]).contains("changed meanwhile"));
+    project.segue.ok(&["cleanup", "--yes", "--i-checked-references"]);
+}
+
+#[test]
+fn of_several_that_start_at_once_the_others_are_told_who_goes_on() {
+    for server in segue_testkit::each_postgres() {
+        let url = server.database();
+        Client::connect(&url).batch(
+            "CREATE TABLE people (id int PRIMARY KEY, points int); \
+             INSERT INTO people SELECT i, i FROM generate_series(1, 20000) i",
+        );
+        let project = Project::new(&url);
+        project.write("1_wider.sql", "ALTER TABLE people ALTER COLUMN points TYPE bigint;");
+        project.write("1_wider.down.sql", "ALTER TABLE people ALTER COLUMN points TYPE integer;");
+        let ended: Vec<_> = std::thread::scope(|scope| {
+            let begin = || scope.spawn(|| project.segue.run(&["apply"]));
+            let started = [begin(), begin(), begin(), begin()];
+            started.map(|one| one.join().expect("a test's thread ends")).into()
+        });
+        for output in &ended {
+            assert!([0, 4].contains(&output.code), "{}: {}", output.code, output.stderr);
+            let named = output.code == 0 || output.stderr.contains("another run holds this migration");
+            assert!(named, "{}", output.stderr);
+        }
+        assert!(ended.iter().any(|output| output.code == 0));
+    }
+}

@@ -14,9 +14,9 @@ use super::run::SqliteSession;
 /// How long the first read may take: it waits out a process that recovers the file.
 const FIRST_READ: Duration = Duration::from_secs(10);
 
-/// How much of a transaction is kept in memory: 64 MiB. What exceeds it is written before COMMIT, and without a write-ahead
-/// log nobody reads from then on: our windows must stay below it.
-const CACHE: &str = "PRAGMA main.cache_size = -65536";
+/// How much of a transaction each of our sessions keeps in memory: 16 MiB. What exceeds it is written before COMMIT, and
+/// without a write-ahead log nobody reads from then on: our windows stay well below it.
+const CACHE: &str = "PRAGMA main.cache_size = -16384";
 
 /// Opens the file; `fresh_name` is what it is called while it has no journal.
 pub(super) fn open(address: &Address, fresh_name: String) -> Result<SqliteSession, Fail> {

@@ -5,7 +5,7 @@
 //! `there x` (conditions), `settle x`, `stuck` (rows that cannot be converted), `held x` (rows in the copy x). `J …` is the
 //! journal.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -34,7 +34,9 @@ pub(crate) enum Side {
 pub(crate) struct Store {
     pub(crate) things: BTreeSet<String>,
     pub(crate) rows: Vec<Side>,
-    pub(crate) copied: u64,
+    /// How often the application has written, and as of which write each row was copied.
+    pub(crate) written: u64,
+    pub(crate) copy: BTreeMap<usize, u64>,
     /// Rows whose value only the new shape holds.
     pub(crate) only_new: i64,
     pub(crate) records: Vec<Record>,
@@ -83,6 +85,10 @@ pub(crate) struct Inside {
     pub(crate) stops_index: Option<Arc<Stop>>,
     /// The first word of each call, and questions with the longest that they may take.
     pub(crate) words: Vec<String>,
+    /// Statements that take their time, by their first word, and by whose clock.
+    pub(crate) slow: Option<(&'static str, Duration, FakeClock)>,
+    /// What each connection was for.
+    pub(crate) labels: Vec<String>,
     pub(crate) asked: Vec<(String, Duration)>,
 }
 
@@ -102,7 +108,8 @@ impl Database {
         let store = Store {
             things: BTreeSet::from(["old".to_owned()]),
             rows: vec![Side::Absent; 10],
-            copied: 0,
+            written: 0,
+            copy: BTreeMap::new(),
             only_new: 0,
             records: Vec::new(),
             events: Vec::new(),
@@ -132,6 +139,8 @@ impl Database {
             appears: None,
             stops_index: None,
             words: Vec::new(),
+            slow: None,
+            labels: Vec::new(),
             asked: Vec::new(),
         };
         let state = Arc::new(Mutex::new(state));
@@ -166,12 +175,13 @@ impl Connector for Database {
         "fake".to_owned()
     }
 
-    fn connect(&self, _: &str) -> Result<Box<dyn Session>, Fail> {
+    fn connect(&self, label: &str) -> Result<Box<dyn Session>, Fail> {
         let mut state = self.state();
         if state.dead {
             return Err(Fail::new(FailKind::Connect, "no answer"));
         }
         state.sessions += 1;
+        state.labels.push(label.to_owned());
         Ok(Box::new(Connection { database: self.clone(), number: state.sessions, open: None, lost: false }))
     }
 
@@ -209,6 +219,9 @@ impl Connection {
         }
         state.calls += 1;
         state.words.push(word.to_owned());
+        if let Some((_, time, clock)) = state.slow.as_ref().filter(|(slow, ..)| *slow == word) {
+            clock.pass(*time);
+        }
         if let Some((_, thing)) = state.appears.filter(|(at, _)| *at == state.calls) {
             state.store.things.insert(thing.to_owned());
             if let Some(open) = &mut self.open {
@@ -264,9 +277,11 @@ fn change(store: &mut Store, word: &str, rest: &str, params: &[Value]) -> Result
         "fill" => Ok(turn(store, Side::Absent)),
         "mend" => Ok(turn(store, Side::Wrong) + turn(store, Side::Absent)),
         "copy" => {
-            let rows = part(params, store.rows.len()).len() as u64;
-            store.copied += rows;
-            Ok(rows)
+            assert!(store.things.contains("copy"), "rows are copied into nothing");
+            let rows = part(params, store.rows.len());
+            let copied = rows.len() as u64;
+            store.copy.extend(rows.map(|row| (row, store.written)));
+            Ok(copied)
         }
         "J" => journal_change(store, rest, params),
         _ if word.starts_with('+') => {
@@ -275,6 +290,9 @@ fn change(store: &mut Store, word: &str, rest: &str, params: &[Value]) -> Result
         }
         _ if word.starts_with('-') => {
             store.things.remove(&word[1..]);
+            if word == "-copy" {
+                store.copy.clear();
+            }
             if word == "-new" {
                 store.rows.fill(Side::Absent);
             }
@@ -288,7 +306,9 @@ fn journal_change(store: &mut Store, what: &str, params: &[Value]) -> Result<u64
     let text = |at: usize| params[at].as_str().unwrap().to_owned();
     let int = |at: usize| u32::try_from(number(params, at)).unwrap();
     match what {
-        "identity" => store.identity.timeline = int(0),
+        "identity" => {
+            store.identity = Identity { system: text(1), database: text(2), timeline: int(0) };
+        }
         "start" => {
             let record = Record {
                 id: MigrationId::new(text(0)).unwrap(),
@@ -511,7 +531,12 @@ impl Journal for FakeJournal {
     }
 
     fn set_identity(&self, session: &mut dyn Session, identity: &Identity) -> Result<(), Fail> {
-        session.execute("J identity", &[Value::Int(i64::from(identity.timeline))], QUICK).map(drop)
+        let params = [
+            Value::Int(i64::from(identity.timeline)),
+            identity.system.as_str().into(),
+            identity.database.as_str().into(),
+        ];
+        session.execute("J identity", &params, QUICK).map(drop)
     }
 
     fn records(&self, session: &mut dyn Session) -> Result<Vec<Record>, Fail> {
@@ -625,16 +650,30 @@ impl Journal for FakeJournal {
     }
 }
 
-/// A clock that moves when it is looked at, and jumps when somebody waits.
-#[derive(Debug, Default)]
-pub(crate) struct FakeClock(AtomicUsize);
+/// A clock that moves when it is looked at, and jumps when somebody waits. Clones are the same clock.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct FakeClock {
+    micros: Arc<AtomicUsize>,
+    waits: Arc<Mutex<Vec<Duration>>>,
+}
+
+impl FakeClock {
+    fn pass(&self, time: Duration) {
+        self.micros.fetch_add(usize::try_from(time.as_micros()).unwrap(), Ordering::SeqCst);
+    }
+
+    pub(crate) fn waits(&self) -> Vec<Duration> {
+        self.waits.lock().unwrap().clone()
+    }
+}
 
 impl Clock for FakeClock {
     fn now(&self) -> Duration {
-        Duration::from_micros(self.0.fetch_add(1, Ordering::SeqCst) as u64)
+        Duration::from_micros(self.micros.fetch_add(1, Ordering::SeqCst) as u64)
     }
 
     fn wait(&self, time: Duration, _: &Stop) {
-        self.0.fetch_add(usize::try_from(time.as_micros()).unwrap(), Ordering::SeqCst);
+        self.waits.lock().unwrap().push(time);
+        self.pass(time);
     }
 }

@@ -99,6 +99,7 @@ fn there_are_signs_of_life_while_an_earlier_runs_index_is_waited_for() {
     let database = Database::new(false);
     let leftover = |ended| Leftover { pid: 9, query: "CREATE INDEX CONCURRENTLY".to_owned(), ended };
     database.state().leftovers = vec![vec![leftover(false)], vec![leftover(true)]];
+    database.state().lease = Some((0, Holder { name: "ci 4711".to_owned(), pid: 9, backend_start: String::new() }));
     let process = Process::new(&database);
     let slow = Slow { database: &database, beats: AtomicUsize::new(0) };
     let run = Run { observer: &slow, ..process.run() };

@@ -12,6 +12,7 @@ use super::lookup::Lookup;
 use super::mirror::display;
 use super::types::{self, Resolved};
 use super::{Postgres, sql};
+use crate::figures::shown_type;
 use crate::operation::Context;
 use crate::refusal::Refusal;
 
@@ -95,7 +96,7 @@ pub(super) fn defaults_probe(
     let kind = lookup.type_of(&column.type_name).full();
     let own = column.default.as_ref().map_or_else(|| Sql::fixed("NULL"), |default| bare(default, lookup));
     let sql = sql(
-        "SELECT {expr} IS NULL, ROW(CAST({expr} AS {type}))::pg_catalog.record OPERATOR(pg_catalog.*=) \
+        "SELECT {expr} IS NOT DISTINCT FROM NULL, ROW(CAST({expr} AS {type}))::pg_catalog.record OPERATOR(pg_catalog.*=) \
          ROW(CAST({own} AS {type}))::pg_catalog.record FROM (SELECT {row}) AS r",
         &[("expr", Hole::Sql(&value)), ("type", Hole::Type(&kind)), ("own", Hole::Sql(&own)), ("row", Hole::Sql(&row))],
     );
@@ -107,6 +108,42 @@ pub(super) fn defaults(table: &TableName, column: &Ident, context: &Context<'_>)
     let Some(Answer::Rows(rows)) = context.answers.get(&key("defaults", table, column)) else { return None };
     let row = rows.first()?;
     Some((row.first().and_then(Value::as_bool)?, row.get(1).and_then(Value::as_bool)?))
+}
+
+/// Returns the question what a new column's own default is; `None` when it has none.
+pub(super) fn own_default_probe(
+    table: &TableName,
+    column: &segue_model::change::NewColumn,
+    lookup: &Lookup,
+) -> Option<Probe> {
+    let default = bare(column.default.as_ref()?, lookup);
+    let kind = lookup.type_of(&column.type_name).full();
+    let sql = sql(
+        "SELECT CAST({default} AS {type}) IS NOT DISTINCT FROM NULL",
+        &[("default", Hole::Sql(&default)), ("type", Hole::Type(&kind))],
+    );
+    Some(Probe { key: key("own default", table, &column.name), sql })
+}
+
+/// Refuses a default that the server cannot make a value of the column of.
+///
+/// # Errors
+/// The refusal.
+pub(super) fn own_default(
+    table: &TableName,
+    column: &segue_model::change::NewColumn,
+    context: &Context<'_>,
+) -> Result<(), Refusal> {
+    let (Some(default), Some(Answer::Failed { message, .. })) =
+        (&column.default, context.answers.get(&key("own default", table, &column.name)))
+    else {
+        return Ok(());
+    };
+    Err(Refusal::Impossible {
+        what: format!("the DEFAULT `{}` of `{table}.{}`", default.source, column.name),
+        why: message.clone(),
+        instead: format!("Write a default that {} takes.", shown_type(&column.type_name)),
+    })
 }
 
 /// Forward and back of a pair, as far as a sample needs them.
@@ -155,16 +192,22 @@ pub(super) fn sampled(table: &TableName, first: &Ident, context: &Context<'_>) -
     let count = |at: usize| row.and_then(|row| row.get(at)).and_then(Value::as_i64);
     match (count(0), count(1)) {
         (Some(rows), Some(0)) => {
-            format!("of {rows} rows of {table} sampled, each comes back from back(forward(row)) as it was")
+            format!("of {} of {table} sampled, each comes back from back(forward(row)) as it was", counted(rows))
         }
         (Some(rows), Some(lossy)) => {
-            format!("of {rows} rows of {table} sampled, {lossy} do not come back from back(forward(row)) as they were")
+            let lossy = if lossy == 1 { "1 does".to_owned() } else { format!("{lossy} do") };
+            format!("of {} of {table} sampled, {lossy} not come back from back(forward(row)) as before", counted(rows))
         }
         _ => format!("whether rows of {table} come back from back(forward(row)) could not be computed"),
     }
 }
 
-fn row_of(expr: &Expr, types: &Types<'_>, lookup: &Lookup, value: &dyn Fn(&Ident) -> Sql) -> Sql {
+fn counted(rows: i64) -> String {
+    if rows == 1 { "1 row".to_owned() } else { format!("{rows} rows") }
+}
+
+/// Returns the columns that an expression reads, each `value` of its type.
+pub(super) fn row_of(expr: &Expr, types: &Types<'_>, lookup: &Lookup, value: &dyn Fn(&Ident) -> Sql) -> Sql {
     let columns: Vec<Sql> = expr
         .columns()
         .into_iter()

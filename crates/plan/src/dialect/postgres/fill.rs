@@ -8,6 +8,7 @@ use segue_model::step::{Action, Asks, Phase, Step, Undo};
 use super::asked::{self, Types};
 use super::mirror::{Derived, Form, Kind, Mirror};
 use super::names::Names;
+use super::steady::{self, Taken};
 use super::work::{Work, undo_step};
 use super::{backfill, gates, keep, lookup, native, prove, reach, sql, sync, verify};
 use crate::dialect::Planned;
@@ -28,7 +29,13 @@ pub(super) fn probes(fill: &Fill<'_>, context: &Context<'_>) -> Result<Vec<Probe
     let lookup = names(fill).resolve(context)?;
     let asked = asked::result_probe(&fill.table.name, &fill.column.name, &fill.forward, &types(fill), &lookup);
     let reach = reach::probe(&fill.table.name, &fill.column.name, &[&fill.forward], &[&fill.column.type_name], &lookup);
-    Ok([asked, reach].into_iter().filter(|probe| !context.answers.contains_key(&probe.key)).collect())
+    let steady = steady::probe(taken(fill), &types(fill), &lookup);
+    let own = asked::own_default_probe(&fill.table.name, fill.column, &lookup);
+    Ok([asked, reach, steady]
+        .into_iter()
+        .chain(own)
+        .filter(|probe| !context.answers.contains_key(&probe.key))
+        .collect())
 }
 
 /// Returns the steps.
@@ -42,13 +49,15 @@ pub(super) fn plan(fill: &Fill<'_>, context: &Context<'_>) -> Result<Planned, Re
     let major = context.server.version.major;
     let column = &fill.column.name;
     gates::free(&mirror, fill.not_null.then_some(column))?;
+    asked::own_default(&fill.table.name, fill.column, context)?;
+    steady::gate(taken(fill), &types(fill), &mirror.lookup, context)?;
     reach::gate(&mirror, context)?;
     let check = mirror.names.check(column);
     let proved_early = fill.not_null && mirror.new[0].form.is_total() && is_total(fill);
 
     let mut steps = vec![add(&mirror, fill), sync::step(&mirror, true)];
     if proved_early {
-        steps.push(prove::add(Phase::Sync, mirror.table(), column, &check));
+        steps.push(prove::add(Phase::Sync, mirror.table(), (column, &mirror.new[0].kind), &check));
     }
     steps.push(backfill::step(&mirror, major));
     steps.push(backfill::analyze(&mirror));
@@ -75,6 +84,11 @@ fn read_only<'a>(types: Vec<&'a TypeName>, fill: &Fill<'_>) -> Vec<&'a TypeName>
     let read = fill.forward.columns();
     let columns = fill.table.columns.iter();
     columns.zip(types).filter(|(column, _)| read.contains(&column.name)).map(|(_, name)| name).collect()
+}
+
+fn taken<'a>(fill: &'a Fill<'a>) -> Taken<'a> {
+    let column = fill.column;
+    Taken { table: &fill.table.name, column: &column.name, kind: &column.type_name, expr: &fill.forward }
 }
 
 fn types<'a>(fill: &'a Fill<'a>) -> Types<'a> {
@@ -175,7 +189,7 @@ fn contract(mirror: &Mirror<'_>, fill: &Fill<'_>, check: &Ident, proved_early: b
         asks,
     )];
     if fill.not_null && !proved_early {
-        steps.push(prove::add(Phase::Contract, table, column, check));
+        steps.push(prove::add(Phase::Contract, table, (column, &mirror.new[0].kind), check));
         steps.push(prove::validate(Phase::Contract, table, column, check));
     }
     if fill.not_null {
@@ -220,30 +234,7 @@ fn notes(mirror: &Mirror<'_>, fill: &Fill<'_>) -> Vec<String> {
     if !fill.not_null {
         notes.push(format!("until cleanup an INSERT that gives NULL for `{column}` gets the transform's value"));
     }
-    notes.extend(unstable(&mirror.lookup, &types(fill), &fill.forward));
     notes
-}
-
-/// Functions and operators that take any type, and depend on the session only for some of them.
-const POLYMORPHIC: &[&str] = &["concat", "concat_ws", "format", "||"];
-
-/// Returns the note about a transform that depends on the session.
-pub(super) fn unstable(lookup: &lookup::Lookup, types: &Types<'_>, expr: &segue_model::expr::Expr) -> Option<String> {
-    let read = expr.columns();
-    let shown_by_setting = read.iter().filter_map(|column| types.get(*column)).any(|kind| {
-        let name = &lookup.type_of(kind).name;
-        ["time", "date", "interval", "float", "money", "bytea"].iter().any(|part| name.contains(part))
-    });
-    let unstable: Vec<&str> =
-        lookup.unstable(expr).into_iter().filter(|name| shown_by_setting || !POLYMORPHIC.contains(name)).collect();
-    (!unstable.is_empty()).then(|| {
-        format!(
-            "`{}` depends on settings of the session ({}): the application's TimeZone, DateStyle and the like must be the same \
-             as ours",
-            expr.source,
-            unstable.join(", ")
-        )
-    })
 }
 
 fn flip(fill: &Fill<'_>) -> String {

@@ -1,6 +1,6 @@
 //! What must hold before a table is touched, and what the user should know.
 
-use segue_model::catalog::{Column, ConstraintKind, Table, TableKind};
+use segue_model::catalog::{Column, ConstraintKind, Dependent, Table, TableKind};
 use segue_model::change::NewColumn;
 use segue_model::ident::{Ident, TableName};
 use segue_model::probe::{Answer, Probe};
@@ -11,7 +11,7 @@ use segue_model::value::Value;
 use super::lookup::Lookup;
 use super::mirror::{Mirror, display, regclass};
 use super::work::Work;
-use super::{native, sql, sync};
+use super::{native, sql, sync, user_trigger};
 use crate::operation::Context;
 use crate::refusal::Refusal;
 
@@ -45,7 +45,8 @@ pub(super) fn table(table: &Table, context: &Context<'_>) -> Result<(), Refusal>
         });
     }
     owner(table, context)?;
-    row_security(table, context)
+    row_security(table, context)?;
+    user_trigger::gate(table)
 }
 
 fn owner(table: &Table, context: &Context<'_>) -> Result<(), Refusal> {
@@ -170,8 +171,25 @@ fn dependents(table: &Table, column: &Ident) -> Vec<String> {
             dependent.columns.contains(column) || whole
         })
         .filter(|dependent| !is_our_trigger(&dependent.kind, &dependent.name))
+        .filter(|dependent| !is_told(table, column, dependent))
         .map(|dependent| format!("the {} `{}`", dependent.kind, dependent.name))
         .collect()
+}
+
+/// Constraints and triggers are told with the table: the catalog lists them once more by what they depend on.
+fn is_told(table: &Table, column: &Ident, dependent: &Dependent) -> bool {
+    match dependent.kind.as_str() {
+        "check" => table
+            .constraints
+            .iter()
+            .filter(|constraint| constraint.columns.contains(column))
+            .any(|constraint| constraint.name.as_ref().is_some_and(|name| name.as_str() == dependent.name)),
+        "trigger" => {
+            let told = table.triggers.iter().filter(|trigger| names(&trigger.definition, column));
+            told.into_iter().any(|trigger| trigger.name.as_str() == dependent.name)
+        }
+        _ => false,
+    }
 }
 
 fn is_our_trigger(kind: &str, name: &str) -> bool {
@@ -265,17 +283,6 @@ pub(super) fn notes(mirror: &Mirror<'_>) -> Vec<String> {
             publications.join(", ")
         ));
     }
-    let users: Vec<String> = table
-        .triggers
-        .iter()
-        .filter(|t| !sync::is_ours(&t.name) && t.enabled != 'D')
-        .map(|t| format!("`{}`", t.name))
-        .collect();
-    if !users.is_empty() {
-        notes.push(format!(
-            "the triggers {} of {name} run for every row that the backfill changes; look whether their functions name a column that goes",
-            users.join(", ")
-        ));
-    }
+    notes.extend(user_trigger::notes(table));
     notes
 }

@@ -38,6 +38,8 @@ struct Found {
     schema: Ident,
     /// `pg_proc.provolatile`, the worst of all overloads; `i` for types and collations.
     volatility: char,
+    /// No overload is IMMUTABLE.
+    never_immutable: bool,
 }
 
 impl Names<'_> {
@@ -91,13 +93,16 @@ impl Lookup {
         self.types.get(name).expect("each type of an operation was looked up before it is written")
     }
 
-    /// Returns the functions and operators of `expr` whose value depends on settings of the session.
-    pub(super) fn unstable<'e>(&self, expr: &'e Expr) -> Vec<&'e str> {
-        expr.uses
-            .iter()
-            .filter(|name| self.names.get(*name).is_some_and(|found| found.volatility == 's'))
-            .map(|name| name.name.as_str())
-            .collect()
+    /// Returns the functions and operators of `expr` whose value may depend on settings of the session.
+    pub(super) fn unstable<'e>(&self, expr: &'e Expr) -> Vec<&'e NameUse> {
+        let unstable = |name: &&NameUse| self.names.get(*name).is_some_and(|found| found.volatility == 's');
+        expr.uses.iter().filter(unstable).collect()
+    }
+
+    /// Returns those of them that depend on it whatever they are given.
+    pub(super) fn never_immutable<'e>(&self, expr: &'e Expr) -> Vec<&'e NameUse> {
+        let never = |name: &&NameUse| self.names.get(*name).is_some_and(|found| found.never_immutable);
+        expr.uses.iter().filter(never).collect()
     }
 }
 
@@ -121,12 +126,14 @@ fn question(name: &NameUse, context: &Context<'_>) -> Sql {
         schemas(name, context).iter().map(|s| sql("{s}", &[("s", Hole::Text(s.as_str()))])).collect();
     let template = match name.kind {
         NameKind::Function => {
-            "SELECT n.nspname, pg_catalog.max(CASE p.provolatile WHEN 'v' THEN '3v' WHEN 's' THEN '2s' ELSE '1i' END) \
+            "SELECT n.nspname, pg_catalog.max(CASE p.provolatile WHEN 'v' THEN '3v' WHEN 's' THEN '2s' ELSE '1i' END), \
+             pg_catalog.min(CASE p.provolatile WHEN 'v' THEN '3v' WHEN 's' THEN '2s' ELSE '1i' END) \
              FROM pg_catalog.pg_proc AS p JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace \
              WHERE p.proname = {name} AND p.prokind = 'f' AND n.nspname IN ({schemas}) GROUP BY n.nspname ORDER BY 1"
         }
         NameKind::Operator => {
-            "SELECT n.nspname, pg_catalog.max(CASE p.provolatile WHEN 'v' THEN '3v' WHEN 's' THEN '2s' ELSE '1i' END) \
+            "SELECT n.nspname, pg_catalog.max(CASE p.provolatile WHEN 'v' THEN '3v' WHEN 's' THEN '2s' ELSE '1i' END), \
+             pg_catalog.min(CASE p.provolatile WHEN 'v' THEN '3v' WHEN 's' THEN '2s' ELSE '1i' END) \
              FROM pg_catalog.pg_operator AS o JOIN pg_catalog.pg_namespace AS n ON n.oid = o.oprnamespace \
              JOIN pg_catalog.pg_proc AS p ON p.oid = o.oprcode \
              WHERE o.oprname = {name} AND n.nspname IN ({schemas}) GROUP BY n.nspname ORDER BY 1"
@@ -182,7 +189,8 @@ fn found(name: &NameUse, context: &Context<'_>) -> Result<Found, Refusal> {
 fn read(row: &Row) -> Option<Found> {
     let schema = Ident::new(row.first().and_then(Value::as_str)?).ok()?;
     let volatility = row.get(1).and_then(Value::as_str)?.chars().last()?;
-    Some(Found { schema, volatility })
+    let best = row.get(2).and_then(Value::as_str).and_then(|best| best.chars().last());
+    Some(Found { schema, volatility, never_immutable: best.is_some_and(|best| best != 'i') })
 }
 
 fn steady(found: Found, what: &str) -> Result<Found, Refusal> {

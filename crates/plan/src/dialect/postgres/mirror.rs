@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use segue_model::catalog::Table;
+use segue_model::catalog::{Column, Table};
 use segue_model::expr::Expr;
 use segue_model::ident::{Ident, TableName};
 use segue_model::sql::{Hole, Quoting, Sql};
@@ -273,21 +273,15 @@ impl Mirror<'_> {
 
     /// Returns the condition that all new columns are NULL.
     pub(super) fn absent(&self, of: Of) -> Sql {
-        let nulls: Vec<Sql> = self
-            .new
-            .iter()
-            .map(|derived| sql("{c} IS NULL", &[("c", Hole::Sql(&self.column(of, &derived.column)))]))
-            .collect();
+        let nulls: Vec<Sql> =
+            self.new.iter().map(|derived| derived.kind.is_null(&self.column(of, &derived.column))).collect();
         sql("({nulls})", &[("nulls", Hole::Join(&nulls, " AND "))])
     }
 
     /// Returns the condition that all new columns are NULL, and the old ones give something for them.
     pub(super) fn fillable(&self, of: Of) -> Sql {
-        let values: Vec<Sql> = self
-            .new
-            .iter()
-            .map(|derived| sql("{v} IS NOT NULL", &[("v", Hole::Sql(&self.value(of, derived)))]))
-            .collect();
+        let values: Vec<Sql> =
+            self.new.iter().map(|derived| derived.kind.is_not_null(&self.value(of, derived))).collect();
         sql(
             "({absent} AND ({values}))",
             &[("absent", Hole::Sql(&self.absent(of))), ("values", Hole::Join(&values, " OR "))],
@@ -311,12 +305,29 @@ impl Mirror<'_> {
             .new
             .iter()
             .filter_map(|derived| {
-                let column = self.column(Of::Row, &derived.column);
+                let null = derived.kind.is_null(&self.column(Of::Row, &derived.column));
                 let fails = self.fails(Of::Row, derived)?;
-                Some(sql("({c} IS NULL AND {fails})", &[("c", Hole::Sql(&column)), ("fails", Hole::Sql(&fails))]))
+                Some(sql("({null} AND {fails})", &[("null", Hole::Sql(&null)), ("fails", Hole::Sql(&fails))]))
             })
             .collect();
         (!fails.is_empty()).then(|| sql("({fails})", &[("fails", Hole::Join(&fails, " OR "))]))
+    }
+
+    /// Returns the condition that the row is of new code which leaves every new column NULL: an old column that may not be
+    /// NULL and has no default is, so old code has not written it. `None` where no such row can be, or where a default
+    /// stands in for the old columns.
+    pub(super) fn left_to_back(&self, of: Of) -> Option<Sql> {
+        if self.required || self.kind != Kind::TwoWay {
+            return None;
+        }
+        let is_open = |column: &Column| column.not_null && column.default.is_none() && column.identity.is_none();
+        let is_old = |column: &Column| self.old.iter().any(|derived| derived.column == column.name);
+        let nulls = self.table.columns.iter().filter(|column| is_old(column) && is_open(column));
+        let nulls: Vec<Sql> = nulls
+            .filter_map(|column| self.old.iter().find(|derived| derived.column == column.name))
+            .map(|derived| derived.kind.is_null(&self.column(of, &derived.column)))
+            .collect();
+        (!nulls.is_empty()).then(|| sql("({nulls})", &[("nulls", Hole::Join(&nulls, " AND "))]))
     }
 
     /// Returns the old columns and what else forward reads.

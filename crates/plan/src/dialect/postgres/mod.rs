@@ -16,11 +16,13 @@ mod pair;
 mod prove;
 mod reach;
 mod retype;
+mod steady;
 mod swap;
 mod sync;
 mod twin;
 mod types;
 mod unique;
+mod user_trigger;
 mod verify;
 mod work;
 
@@ -48,7 +50,7 @@ impl Quoting for Postgres {
 impl Dialect for Postgres {
     fn probes(&self, operation: &Operation<'_>, context: &Context<'_>) -> Result<Vec<Probe>, Refused> {
         match operation {
-            Operation::AsWritten(written) => Ok(native::probes(written, context)),
+            Operation::AsWritten(written) => native::probes(written, context),
             Operation::Fill(fill) => fill::probes(fill, context),
             Operation::Pair(pair) => pair::probes(pair, context),
             Operation::Retype(retype) => retype::probes(retype, context),

@@ -2,19 +2,60 @@
 
 use segue_model::change::NewColumn;
 use segue_model::ident::{Ident, TableName};
-use segue_model::probe::Probe;
+use segue_model::probe::{Answer, Probe};
 use segue_model::sql::{Hole, Sql};
 use segue_model::step::{Action, Phase, Step, Undo};
 
 use super::work::{Work, undo_step};
-use super::{lookup, sql};
+use super::{asked, lookup, sql};
 use crate::dialect::Planned;
 use crate::operation::{AsWritten, AsWrittenKind, Context};
 use crate::refusal::Refusal;
 
-/// Returns the questions about the types of new columns, and the names in their defaults.
-pub(super) fn probes(written: &AsWritten<'_>, context: &Context<'_>) -> Vec<Probe> {
-    names(written).probes(context)
+/// Returns the questions about the types of new columns, their defaults, and the schema of a new table.
+///
+/// # Errors
+/// A refusal that needs no further answer.
+pub(super) fn probes(written: &AsWritten<'_>, context: &Context<'_>) -> Result<Vec<Probe>, Refusal> {
+    let mut open = names(written).probes(context);
+    if !open.is_empty() {
+        return Ok(open);
+    }
+    let lookup = names(written).resolve(context)?;
+    match &written.what {
+        AsWrittenKind::AddColumns { table, columns } => {
+            open.extend(columns.iter().filter_map(|column| asked::own_default_probe(&table.name, column, &lookup)));
+        }
+        AsWrittenKind::CreateTable { schema, .. } => open.push(schema_probe(schema)),
+        AsWrittenKind::CreateIndex { .. } | AsWrittenKind::AlterNewTable { .. } => {}
+    }
+    open.retain(|probe| !context.answers.contains_key(&probe.key));
+    Ok(open)
+}
+
+fn schema_probe(schema: &Ident) -> Probe {
+    Probe {
+        key: schema_key(schema),
+        sql: sql(
+            "SELECT nspname FROM pg_catalog.pg_namespace WHERE nspname = {schema}",
+            &[("schema", Hole::Text(schema.as_str()))],
+        ),
+    }
+}
+
+fn schema_key(schema: &Ident) -> String {
+    ["schema:", schema.as_str()].concat()
+}
+
+fn schema_exists(schema: &Ident, context: &Context<'_>) -> Result<(), Refusal> {
+    match context.answers.get(&schema_key(schema)) {
+        Some(Answer::Rows(rows)) if rows.is_empty() => Err(Refusal::Impossible {
+            what: format!("CREATE TABLE in the schema `{schema}`"),
+            why: "there is no such schema".to_owned(),
+            instead: "Check its name, or create the schema first.".to_owned(),
+        }),
+        Some(Answer::Rows(_) | Answer::Failed { .. } | Answer::TimedOut) | None => Ok(()),
+    }
 }
 
 /// Returns the one step.
@@ -25,6 +66,7 @@ pub(super) fn plan(written: &AsWritten<'_>, context: &Context<'_>) -> Result<Pla
     let lookup = names(written).resolve(context)?;
     match &written.what {
         AsWrittenKind::CreateTable { schema, name } => {
+            schema_exists(schema, context)?;
             let table = TableName { schema: schema.clone(), name: name.clone() };
             Ok(Planned { steps: vec![create_table(written, &table)], ..Planned::default() })
         }
@@ -41,6 +83,7 @@ pub(super) fn plan(written: &AsWritten<'_>, context: &Context<'_>) -> Result<Pla
                 if lookup.type_of(&column.type_name).class == 'd' {
                     return Err(domain(column));
                 }
+                asked::own_default(&table.name, column, context)?;
             }
             let step =
                 add_columns(written, &table.name, columns, &|name| table.columns.iter().any(|c| c.name == *name));
@@ -60,7 +103,8 @@ pub(super) fn select_star(table: &TableName) -> String {
 fn names<'a>(written: &AsWritten<'a>) -> lookup::Names<'a> {
     match &written.what {
         AsWrittenKind::AddColumns { columns, .. } => {
-            lookup::Names { exprs: vec![], types: columns.iter().map(|column| &column.type_name).collect() }
+            let exprs = columns.iter().filter_map(|column| column.default.as_ref()).collect();
+            lookup::Names { exprs, types: columns.iter().map(|column| &column.type_name).collect() }
         }
         AsWrittenKind::CreateTable { .. } | AsWrittenKind::CreateIndex { .. } | AsWrittenKind::AlterNewTable { .. } => {
             lookup::Names::default()

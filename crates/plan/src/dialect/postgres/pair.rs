@@ -10,9 +10,11 @@ use segue_model::step::{Action, Asks, Phase, Step, Undo};
 
 use super::asked::{self, Round, Types};
 use super::cleanup::{self, Going};
-use super::fill::{tried, unstable};
+use super::fill::tried;
 use super::mirror::{Derived, Form, Kind, Mirror, regclass};
 use super::names::{Names, deprecated};
+use super::steady::{self, Taken};
+use super::types::Resolved;
 use super::work::{Work, undo_step};
 use super::{backfill, gates, keep, lookup, native, prove, reach, sql, sync, unique, verify};
 use crate::dialect::Planned;
@@ -37,6 +39,8 @@ pub(super) fn probes(pair: &Pair<'_>, context: &Context<'_>) -> Result<Vec<Probe
     open.extend(new.chain(old).map(|(column, expr)| asked::result_probe(table, column, expr, &types, &lookup)));
     let told = pair.new.iter().filter(|side| side.column.default.is_some() || never_required(pair));
     open.extend(told.map(|side| asked::defaults_probe(pair.table, side.column, &side.forward, &types, &lookup)));
+    open.extend(pair.new.iter().filter_map(|side| asked::own_default_probe(table, side.column, &lookup)));
+    open.extend(taken(pair).map(|taken| steady::probe(taken, &types, &lookup)));
     open.push(asked::sample_probe(table, &round(pair), &lookup));
     let transforms: Vec<&Expr> =
         pair.new.iter().map(|side| &side.forward).chain(pair.old.iter().map(|side| &side.back)).collect();
@@ -61,10 +65,16 @@ pub(super) fn plan(pair: &Pair<'_>, context: &Context<'_>) -> Result<Planned, Re
     for side in &pair.new {
         gates::addable(pair.table, side.column, &mirror.lookup)?;
     }
+    for side in &pair.new {
+        asked::own_default(&pair.table.name, side.column, context)?;
+    }
     tellable(pair, context)?;
     old_not_null(pair, &mirror)?;
     unique::gate(pair, &mirror)?;
     gates::free(&mirror, pair.new.iter().filter(|side| side.not_null).map(|side| &side.column.name))?;
+    for taken in taken(pair) {
+        steady::gate(taken, &types(pair), &mirror.lookup, context)?;
+    }
     reach::gate(&mirror, context)?;
     let hidden = hidden_names(pair)?;
     let loses = (!is_rename(&mirror)).then(|| keep::loses(&mirror));
@@ -84,12 +94,14 @@ fn steps(
     context: &Context<'_>,
 ) -> Result<Vec<Step>, Refusal> {
     let (table, major) = (mirror.table(), context.server.version.major);
-    let early: Vec<&Ident> = proved(pair, mirror, true);
+    let early: Vec<(&Ident, &Resolved)> = proved(pair, mirror, true);
     let mut steps = vec![add(pair, mirror, loses), sync::step(mirror, loses.is_some())];
-    steps.extend(early.iter().map(|column| prove::add(Phase::Sync, table, column, &mirror.names.check(column))));
+    steps.extend(early.iter().map(|side| prove::add(Phase::Sync, table, *side, &mirror.names.check(side.0))));
     steps.push(backfill::step(mirror, major));
     steps.push(backfill::analyze(mirror));
-    steps.extend(early.iter().map(|column| prove::validate(Phase::Verify, table, column, &mirror.names.check(column))));
+    steps.extend(
+        early.iter().map(|(column, _)| prove::validate(Phase::Verify, table, column, &mirror.names.check(column))),
+    );
     steps.push(verify::step(mirror, Phase::Verify, major));
     steps.push(gates::gate(Phase::Flip, "every row is right in both shapes", table, gates::conditions(mirror), None));
     steps.push(gates::gate(
@@ -99,8 +111,8 @@ fn steps(
         gates::conditions(mirror),
         Some(Asks::OldVersionStopped),
     ));
-    for column in proved(pair, mirror, false) {
-        steps.push(prove::add(Phase::Contract, table, column, &mirror.names.check(column)));
+    for (column, kind) in proved(pair, mirror, false) {
+        steps.push(prove::add(Phase::Contract, table, (column, kind), &mirror.names.check(column)));
         steps.push(prove::validate(Phase::Contract, table, column, &mirror.names.check(column)));
     }
     let after = Mirror { renamed: hidden.clone(), ..self::mirror(pair, context)? };
@@ -134,6 +146,20 @@ fn names<'a>(pair: &'a Pair<'a>) -> lookup::Names<'a> {
 fn types<'a>(pair: &'a Pair<'a>) -> Types<'a> {
     let table = pair.table.columns.iter().map(|column| (&column.name, &column.type_name));
     table.chain(pair.new.iter().map(|side| (&side.column.name, &side.column.type_name))).collect()
+}
+
+/// Returns each transform of both sides with the column that takes it.
+fn taken<'a>(pair: &'a Pair<'a>) -> impl Iterator<Item = Taken<'a>> {
+    let table = &pair.table.name;
+    let new = pair.new.iter().map(move |side| {
+        let column = side.column;
+        Taken { table, column: &column.name, kind: &column.type_name, expr: &side.forward }
+    });
+    let old = pair.old.iter().map(move |side| {
+        let column = side.column;
+        Taken { table, column: &column.name, kind: &column.type_name, expr: &side.back }
+    });
+    new.chain(old)
 }
 
 fn round<'a>(pair: &'a Pair<'a>) -> Round<'a> {
@@ -242,8 +268,6 @@ fn old_not_null(pair: &Pair<'_>, mirror: &Mirror<'_>) -> Result<(), Refusal> {
             format!("`{}` can be NULL", side.back.source)
         } else if !derived.form.is_total() {
             format!("not every value of `{}` fits its type {}", side.back.source, side.column.type_name)
-        } else if never_required(pair) {
-            "a new row whose new columns are NULL would leave it NULL".to_owned()
         } else {
             continue;
         };
@@ -276,15 +300,15 @@ fn hidden_names(pair: &Pair<'_>) -> Result<BTreeMap<Ident, Ident>, Refusal> {
     Ok(hidden)
 }
 
-/// Returns the columns that end NOT NULL: those whose transform always gives a value, or the others.
-fn proved<'p>(pair: &'p Pair<'_>, mirror: &Mirror<'_>, total: bool) -> Vec<&'p Ident> {
+/// Returns the columns that end NOT NULL, with their types: those whose transform always gives a value, or the others.
+fn proved<'p>(pair: &'p Pair<'_>, mirror: &'p Mirror<'_>, total: bool) -> Vec<(&'p Ident, &'p Resolved)> {
     let nullable = |name: &Ident| pair.table.columns.iter().any(|column| column.name == *name && !column.not_null);
     pair.new
         .iter()
         .zip(&mirror.new)
         .filter(|(side, _)| side.not_null)
         .filter(|(side, derived)| (derived.form.is_total() && !side.forward.nullness.possible(&nullable)) == total)
-        .map(|(side, _)| &side.column.name)
+        .map(|(side, derived)| (&side.column.name, &derived.kind))
         .collect()
 }
 
@@ -376,9 +400,6 @@ fn settle(pair: &Pair<'_>, mirror: &Mirror<'_>) -> Vec<Sql> {
 fn notes(pair: &Pair<'_>, mirror: &Mirror<'_>) -> Vec<String> {
     let mut notes = gates::notes(mirror);
     notes.extend(unique::notes(pair));
-    let exprs = pair.new.iter().map(|side| &side.forward).chain(pair.old.iter().map(|side| &side.back));
-    let types = types(pair);
-    notes.extend(exprs.filter_map(|expr| unstable(&mirror.lookup, &types, expr)));
     notes
 }
 

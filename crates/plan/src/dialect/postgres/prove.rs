@@ -5,14 +5,15 @@ use segue_model::sql::{Hole, Sql};
 use segue_model::step::{Action, Phase, Step, Undo};
 
 use super::sql;
+use super::types::Resolved;
 use super::work::{Work, undo_step};
 
 /// Returns the step after which no write leaves the column NULL; existing rows are not looked at.
-pub(super) fn add(phase: Phase, table: &TableName, column: &Ident, check: &Ident) -> Step {
+pub(super) fn add(phase: Phase, table: &TableName, (column, kind): (&Ident, &Resolved), check: &Ident) -> Step {
     Work {
         phase,
         title: format!("let no write leave `{column}` NULL"),
-        action: Action::Sql(vec![add_sql(table, column, check)]),
+        action: Action::Sql(vec![add_sql(table, (column, kind), check)]),
         facts: &["con.add_check_nv"],
         table,
         undo: Undo::Lossless(vec![undo_step(table, &["con.drop_check"], vec![drop_sql(table, check)])]),
@@ -34,10 +35,11 @@ pub(super) fn validate(phase: Phase, table: &TableName, column: &Ident, check: &
 }
 
 /// Returns the statement that adds the CHECK.
-pub(super) fn add_sql(table: &TableName, column: &Ident, check: &Ident) -> Sql {
+pub(super) fn add_sql(table: &TableName, (column, kind): (&Ident, &Resolved), check: &Ident) -> Sql {
+    let present = kind.is_not_null(&sql("{column}", &[("column", Hole::Name(column))]));
     sql(
-        "ALTER TABLE {table} ADD CONSTRAINT {check} CHECK ({column} IS NOT NULL) NOT VALID",
-        &[("table", Hole::Table(table)), ("check", Hole::Name(check)), ("column", Hole::Name(column))],
+        "ALTER TABLE {table} ADD CONSTRAINT {check} CHECK ({present}) NOT VALID",
+        &[("table", Hole::Table(table)), ("check", Hole::Name(check)), ("present", Hole::Sql(&present))],
     )
 }
 

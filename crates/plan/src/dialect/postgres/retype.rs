@@ -17,6 +17,7 @@ use super::twin::{self, Twin};
 use super::work::{Work, undo_step};
 use super::{backfill, gates, lookup, native, prove, sql, sync, verify};
 use crate::dialect::Planned;
+use crate::figures::shown_type;
 use crate::operation::{Context, Retype};
 use crate::refusal::Refusal;
 
@@ -93,7 +94,7 @@ pub(super) fn plan(retype: &Retype<'_>, context: &Context<'_>) -> Result<Planned
         flip: format!(
             "in one short transaction `{column}` and its copy of type {} exchange names; deploy code that needs the wide type \
              after it, and recycle connections that prepared statements on `{column}`",
-            retype.to
+            shown_type(retype.to)
         ),
         loses: None,
     })
@@ -103,7 +104,7 @@ fn steps(retype: &Retype<'_>, swap: &Swap<'_>, major: u32) -> Vec<Step> {
     let (table, forward) = (&retype.table.name, swap.forward);
     let mut steps = vec![add(retype, swap.new), sync::step(forward, false)];
     if retype.column.not_null {
-        steps.push(prove::add(Phase::Sync, table, swap.new, &swap.proof));
+        steps.push(prove::add(Phase::Sync, table, (swap.new, &forward.new[0].kind), &swap.proof));
     }
     steps.push(backfill::step(forward, major));
     steps.extend(swap.twins.iter().map(|twin| twin.step(table)));
@@ -167,12 +168,13 @@ fn two_names(retype: &Retype<'_>) -> Refusal {
     Refusal::NotYet {
         what: format!(
             "`{table}.{column}` from {} to {} under the same name: old and new code would not bear the same column",
-            retype.column.type_name, retype.to
+            shown_type(&retype.column.type_name),
+            shown_type(retype.to)
         ),
         instead: format!(
             "Use two names: ADD a column of type {}, UPDATE it from `{column}`, DROP `{column}`, and the UPDATE back in the down \
              file.",
-            retype.to
+            shown_type(retype.to)
         ),
     }
 }
@@ -238,7 +240,7 @@ fn add(retype: &Retype<'_>, new: &Ident) -> Step {
     let holes = [("table", Hole::Table(table)), ("column", Hole::Name(new)), ("type", Hole::Type(kind))];
     Work {
         phase: Phase::Expand,
-        title: format!("add a copy of `{}` of type {kind} to {table}, empty", retype.column.name),
+        title: format!("add a copy of `{}` of type {} to {table}, empty", retype.column.name, shown_type(kind)),
         action: Action::Sql(vec![sql("ALTER TABLE {table} ADD COLUMN {column} {type}", &holes)]),
         facts: &["addcol.null"],
         table,

@@ -80,7 +80,7 @@ fn undo(swap: &Swap<'_>) -> Vec<UndoStep> {
     }
     let back = vec![if_column(swap.reverse, swap.old, &back)];
     let add = match not_null {
-        true => prove::add_sql(table(swap), swap.old, &swap.proof_back),
+        true => prove::add_sql(table(swap), (swap.old, &swap.reverse.new[0].kind), &swap.proof_back),
         false => prove::add_along_sql(table(swap), swap.old, column, &swap.proof_back),
     };
     let prove = [prove::drop_sql(table(swap), &swap.proof_back), add];

@@ -102,8 +102,9 @@ pub(super) fn condition(mirror: &Mirror<'_>) -> Condition {
             &[("names", Hole::Join(&names, ", ")), ("table", Hole::Body(&table))],
         ),
         says: "the sync triggers are there and enabled ALWAYS".to_owned(),
-        hint: "Somebody dropped or disabled a sync trigger, so rows may have drifted apart: enable it again with \
-               `ALTER TABLE … ENABLE ALWAYS TRIGGER …` and verify with --repair, or roll back."
+        hint: "Somebody dropped or disabled a sync trigger, so rows may have drifted apart. Enable a disabled one with \
+               `ALTER TABLE … ENABLE ALWAYS TRIGGER …`; create a dropped one again as the plan shows it (`segue plan ID \
+               --format sql`); then run `segue verify --repair`."
             .to_owned(),
     }
 }
@@ -124,10 +125,10 @@ fn triggers(mirror: &Mirror<'_>) -> Vec<OurTrigger> {
     let users = !before_triggers(mirror).is_empty();
     match mirror.kind {
         Kind::TwoWay if users => vec![
-            both("pair", names.first_trigger(), passed(&differs(mirror)), mirror),
+            both("pair", names.first_trigger(), passed(&unsettled(mirror)), mirror),
             both("forward", names.last_trigger("forward"), not_related(mirror), mirror),
         ],
-        Kind::TwoWay => vec![both("pair", names.last_trigger("pair"), passed(&differs(mirror)), mirror)],
+        Kind::TwoWay => vec![both("pair", names.last_trigger("pair"), passed(&unsettled(mirror)), mirror)],
         Kind::Follow if users => vec![both("forward", names.last_trigger("forward"), differs(mirror), mirror)],
         Kind::Follow => vec![both("forward", names.last_trigger("forward"), passed(&differs(mirror)), mirror)],
         Kind::Fill => vec![
@@ -174,6 +175,15 @@ fn differs(mirror: &Mirror<'_>) -> Sql {
     mirror.differs(Of::New, &mirror.new)
 }
 
+/// Both sides NULL agree where forward is NULL then, but the old one may not stay so.
+fn unsettled(mirror: &Mirror<'_>) -> Sql {
+    let differs = differs(mirror);
+    match mirror.left_to_back(Of::New) {
+        Some(left) => sql("({differs} OR {left})", &[("differs", Hole::Sql(&differs)), ("left", Hole::Sql(&left))]),
+        None => differs,
+    }
+}
+
 fn not_related(mirror: &Mirror<'_>) -> Sql {
     sql("NOT {related}", &[("related", Hole::Sql(&mirror.related(Of::New)))])
 }
@@ -210,7 +220,7 @@ fn two_way_body(mirror: &Mirror<'_>) -> Sql {
     sql(
         include_str!("sync/two_way.sql").trim_end(),
         &[
-            ("absent", Hole::Sql(&mirror.absent(Of::New))),
+            ("absent", Hole::Sql(&of_old(mirror))),
             ("forward", Hole::Join(&forward, "\n      ")),
             ("back", Hole::Join(&back, "\n      ")),
             ("new_changed", Hole::Sql(&changed(mirror, &new))),
@@ -218,6 +228,15 @@ fn two_way_body(mirror: &Mirror<'_>) -> Sql {
             ("left_out", Hole::Sql(&left_out(mirror))),
         ],
     )
+}
+
+/// A new row that leaves the new columns NULL is of old code, unless old code could not have written it either.
+fn of_old(mirror: &Mirror<'_>) -> Sql {
+    let absent = mirror.absent(Of::New);
+    match mirror.left_to_back(Of::New) {
+        Some(left) => sql("{absent} AND NOT {left}", &[("absent", Hole::Sql(&absent)), ("left", Hole::Sql(&left))]),
+        None => absent,
+    }
 }
 
 /// A row that is not filled yet, and is touched: where new code may mean NULL, `back` tells whether it does. A required

@@ -133,6 +133,23 @@ impl Resolved {
         TypeName::spelled([Postgres.name(&self.schema), Postgres.name(&self.name)].join("."))
     }
 
+    /// Returns the condition that a value of this type is absent.
+    pub(super) fn is_null(&self, value: &Sql) -> Sql {
+        let template = if self.may_be_row() { "{v} IS NOT DISTINCT FROM NULL" } else { "{v} IS NULL" };
+        sql(template, &[("v", Hole::Sql(value))])
+    }
+
+    /// Returns the condition that a value of this type is there.
+    pub(super) fn is_not_null(&self, value: &Sql) -> Sql {
+        let template = if self.may_be_row() { "{v} IS DISTINCT FROM NULL" } else { "{v} IS NOT NULL" };
+        sql(template, &[("v", Hole::Sql(value))])
+    }
+
+    /// `IS NULL` asks a row of several fields for each of them, so that one with a NULL in it is neither NULL nor not.
+    fn may_be_row(&self) -> bool {
+        matches!(self.class, 'c' | 'd')
+    }
+
     /// Returns whether values of type `from` (a name in `pg_catalog`, where it is known) get in here.
     pub(super) fn fit(&self, from: Option<&Resolved>) -> Fit {
         let Some(from) = from else { return Fit::Tried };
@@ -222,6 +239,15 @@ mod tests {
             "the domain `public.dn` cannot be used here: domain dn does not allow null values"
         );
         assert!(refusal.hint().contains("let the domain take NULL"));
+    }
+
+    #[test]
+    fn a_row_with_a_null_in_it_is_there() {
+        let value = Sql::fixed("v");
+        assert_eq!(of("text", &[]).is_null(&value).as_str(), "v IS NULL");
+        let row = Resolved { class: 'c', ..of("address", &[]) };
+        assert_eq!(row.is_null(&value).as_str(), "v IS NOT DISTINCT FROM NULL");
+        assert_eq!(row.is_not_null(&value).as_str(), "v IS DISTINCT FROM NULL");
     }
 
     #[test]

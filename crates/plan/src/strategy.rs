@@ -202,6 +202,18 @@ mod tests {
     }
 
     #[test]
+    fn a_table_that_was_never_counted_has_no_figures() {
+        let mut catalog = fixture::users(Engine::Postgres);
+        catalog.tables[0].size.rows = None;
+        let server = fixture::server(Engine::Postgres);
+        let (migration, answers) = (Script::new("m").add("users", column("c", "text")).done(), Default::default());
+        let context = Context { migration: &migration, catalog: &catalog, server: &server, answers: &answers };
+        let operations = group(&migration, &catalog).unwrap();
+        insta::assert_snapshot!(choose(&operations, &context).1, @"Each statement runs as written, because none reads or writes the rows of `users` and running code goes on.");
+        assert_eq!(rows(&catalog.tables[0]), "rows that have not been counted yet");
+    }
+
+    #[test]
     fn rollback_points_follow_the_steps() {
         let mut steps = fixture::plan().steps;
         let all = [Phase::Expand, Phase::Verify, Phase::Flip, Phase::Contract];

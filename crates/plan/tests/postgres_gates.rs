@@ -7,10 +7,11 @@ use postgres_cases::*;
 use segue_model::catalog::{Catalog, Constraint, ConstraintKind, Dependent, Table, Trigger};
 use segue_model::expr::{Expr, Nullness};
 use segue_model::probe::Answer;
+use segue_model::sql::TypeName;
 use segue_model::step::{Action, Phase};
 use segue_model::value::Value;
 use segue_plan::dialect::Planned;
-use segue_plan::operation::{AsWritten, AsWrittenKind, NewSide, OldSide, Operation, Pair};
+use segue_plan::operation::{AsWritten, AsWrittenKind, NewSide, OldSide, Operation, Pair, Retype};
 use segue_plan::refusal::{Refusal, Refused};
 
 fn users() -> Table {
@@ -287,7 +288,7 @@ fn what_the_backfill_makes_triggers_do_is_said_of_every_kind_of_change() {
         enabled: 'O',
         definition: format!("CREATE TRIGGER {name} {rest} EXECUTE FUNCTION f()"),
     };
-    let triggers = vec![
+    let triggers = [
         of("audit", false, "AFTER INSERT OR UPDATE ON app.users FOR EACH ROW"),
         of("of_mail", false, "AFTER UPDATE OF mail ON app.users FOR EACH ROW"),
         of("told", false, "AFTER UPDATE ON app.users FOR EACH STATEMENT"),
@@ -364,4 +365,20 @@ fn what_as_written_would_fail_on_is_known_before() {
     assert!(written(create(), &answer).is_ok());
     let refused = written(create(), &no_schema).unwrap_err();
     assert_eq!(refused.to_string(), "CREATE TABLE in the schema `nowhere`: there is no such schema");
+}
+
+#[test]
+fn types_are_shown_as_people_write_them() {
+    let kinds = |key: &str, sql: &str| match key {
+        "type:pg_catalog.int8" => Answer::Rows(vec![["pg_catalog", "int8", "b"].map(Value::from).to_vec()]),
+        _ => answer(key, sql),
+    };
+    let (catalog, migration, at, to) = (wide(true), migration(), place(), TypeName::spelled("pg_catalog.int8"));
+    let (table, statement) = (&catalog.tables[0], &migration.statements[0]);
+    let operation =
+        Operation::Retype(Retype { table, column: &table.columns[1], to: &to, using: None, statement, at: &at });
+    let planned = planned_when(&operation, &catalog, 15, &kinds).unwrap();
+    let titles: Vec<&str> = planned.steps.iter().map(|step| step.title.as_str()).collect();
+    assert!(titles.iter().any(|title| title.contains("of type bigint")), "{titles:?}");
+    assert!(!titles.iter().chain([&planned.flip.as_str()]).any(|text| text.contains("int8")), "{titles:?}");
 }

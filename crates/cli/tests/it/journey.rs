@@ -145,6 +145,31 @@ fn down_and_up_again_on_sqlite_keeps_each_copy() {
 }
 
 #[test]
+fn the_readme_goes_down_and_up_again_on_postgres() {
+    for server in segue_testkit::each_postgres() {
+        let url = server.database();
+        let mut client = Client::connect(&url);
+        client.batch(
+            "CREATE TABLE users (id int PRIMARY KEY, first_name text, last_name text);
+            INSERT INTO users VALUES (1, 'Ada', 'Lovelace'), (2, 'Cher', ''), (3, NULL, NULL)",
+        );
+        let project = Project::new(&url);
+        let readme = include_str!("../../../../README.md");
+        let mut blocks = readme.split("```sql\n").skip(1).map(|rest| rest.split("```").next().unwrap_or_default());
+        project.write("1_full_name.sql", blocks.next().expect("the README shows the up file"));
+        project.write("1_full_name.down.sql", blocks.next().expect("the README shows the down file"));
+        to_the_end(&project, "1_full_name");
+        project.segue.ok(&["down"]);
+        client.batch("INSERT INTO users (id, full_name) VALUES (4, 'New Old'); INSERT INTO users (id, first_name, last_name) VALUES (5, 'Old', 'New')");
+        to_the_end(&project, "1_full_name_down");
+        let rows = client.column("SELECT concat_ws('|', id, first_name, last_name) FROM users ORDER BY id", &[]);
+        assert_eq!(rows, ["1|Ada|Lovelace", "2|Cher|", "3||", "4|New|Old", "5|Old|New"]);
+        to_the_end(&project, "1_full_name");
+        assert_eq!(client.value("SELECT full_name FROM users WHERE id = 4").as_deref(), Some("New Old"));
+    }
+}
+
+#[test]
 fn additive_changes_run_to_their_end_beside_each_other() {
     for server in segue_testkit::each_postgres() {
         let url = server.database();
@@ -285,5 +310,38 @@ fn of_several_that_start_at_once_the_others_are_told_who_goes_on() {
             assert!(named, "{}", output.stderr);
         }
         assert!(ended.iter().any(|output| output.code == 0));
+    }
+}
+
+#[test]
+fn a_cleanup_that_is_killed_after_its_copy_makes_it_anew() {
+    for server in segue_testkit::each_postgres() {
+        let url = server.database();
+        let mut client = Client::connect(&url);
+        client.batch("CREATE TABLE people (id int PRIMARY KEY, points int); INSERT INTO people VALUES (1, 1)");
+        let project = Project::new(&url);
+        project.write("1_wider.sql", "ALTER TABLE people ALTER COLUMN points TYPE bigint;");
+        project.write("1_wider.down.sql", "ALTER TABLE people ALTER COLUMN points TYPE integer;");
+        project.segue.ok(&["apply", "--to", "flip"]);
+        project.segue.ok(&["contract", "--old-version-stopped"]);
+        let mut reader = Client::connect(&url);
+        reader.batch("BEGIN; SELECT FROM people");
+        let cleanup = ["cleanup", "--yes", "--i-checked-references"];
+        let mut child = project.segue.spawn(&cleanup);
+        let copies = "SELECT count(*) FROM pg_class WHERE relname LIKE '%keep%' AND relkind = 'r'";
+        let began = std::time::Instant::now();
+        while client.value(copies).as_deref() == Some("0") {
+            assert!(began.elapsed().as_secs() < 60, "no copy was made");
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        child.kill().expect("our own process can be killed");
+        child.wait().expect("our own process ends");
+        client.batch("INSERT INTO people VALUES (2, 2)");
+        reader.batch("COMMIT");
+        project.segue.ok(&cleanup);
+        let copy = "SELECT oid::regclass::text FROM pg_class WHERE relname LIKE '%keep%' AND relkind = 'r'";
+        let copy = client.value(copy).expect("the copy stays");
+        let rows = client.value(&["SELECT count(*) FROM ", &copy].concat());
+        assert_eq!(rows.as_deref(), Some("2"), "what was written since is in it");
     }
 }

@@ -4,7 +4,7 @@ use segue_model::change::Change;
 use segue_model::verdict::Severity;
 
 use super::{Remark, Rule, Subject};
-use crate::figures::{lock, rows};
+use crate::figures::{lock, rows, shown_type};
 
 pub(super) const RULE: Rule = Rule {
     id: "type-change-rewrite",
@@ -20,7 +20,8 @@ fn check(subject: &Subject<'_>) -> Option<Remark> {
     let there = subject.table?;
     let cost = subject.cost.filter(|cost| cost.rewrites)?;
     let message = format!(
-        "changing `{column}` to {to} writes all of `{table}` ({}) again under {}, which blocks {}",
+        "changing `{column}` to {} writes all of `{table}` ({}) again under {}, which blocks {}",
+        shown_type(to),
         rows(there),
         lock(cost.lock),
         blocked(cost.lock.blocks())

@@ -6,6 +6,7 @@ use segue_model::sql::{Hole, Quoting, Sql, TypeName};
 use segue_model::value::Value;
 
 use super::{Postgres, sql};
+use crate::figures::shown_type;
 use crate::refusal::Refusal;
 
 /// A type that the server knows.
@@ -91,7 +92,7 @@ fn key(name: &TypeName) -> String {
 /// A value that cannot be converted is left NULL, which such a domain raises an error for.
 fn never_null(name: &TypeName, why: &str) -> Refusal {
     Refusal::Impossible {
-        what: ["the domain `", name.as_str(), "` cannot be used here"].concat(),
+        what: ["the domain `", &shown_type(name), "` cannot be used here"].concat(),
         why: why.to_owned(),
         instead: "In an earlier migration let the domain take NULL, and make its columns NOT NULL instead.".to_owned(),
     }
@@ -99,7 +100,7 @@ fn never_null(name: &TypeName, why: &str) -> Refusal {
 
 fn unknown(name: &TypeName, why: &str) -> Refusal {
     Refusal::Impossible {
-        what: ["the type `", name.as_str(), "` cannot be used here"].concat(),
+        what: ["the type `", &shown_type(name), "` cannot be used here"].concat(),
         why: why.to_owned(),
         instead: "Use a type that exists and takes NULL; `serial` is a default, not a type.".to_owned(),
     }

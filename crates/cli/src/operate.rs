@@ -193,7 +193,11 @@ fn as_report(outcome: &Outcome) -> Report<'_> {
 
 fn as_text(outcome: &Outcome) -> String {
     let total: Duration = outcome.phases.iter().map(|(_, took)| *took).sum();
-    let mut text = format!("{}: {}", outcome.migration, meaning(outcome.state));
+    let reached = match &outcome.difference {
+        Some(_) => "rolled back; what differs from before is below",
+        None => meaning(outcome.state),
+    };
+    let mut text = format!("{}: {reached}", outcome.migration);
     if !outcome.phases.is_empty() {
         text.push_str(&format!(
             " (in {}; longest lock held {}, waited {})",

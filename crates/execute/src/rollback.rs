@@ -153,7 +153,7 @@ impl Running<'_> {
                 self.undo_outside_a_transaction(step, undo)?;
             }
         }
-        retreat.half_undone |= !last;
+        retreat.half_undone |= !last && !undo.sql.is_empty();
         Ok(())
     }
 

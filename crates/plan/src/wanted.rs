@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use segue_model::catalog::{Catalog, Column, ConstraintKind, Table, TableKind};
 use segue_model::change::{Change, Directive, Located, Migration, NewColumn, Place, Statement};
-use segue_model::engine::Engine;
 use segue_model::expr::Expr;
 use segue_model::ident::{Ident, TableName, TableRef};
 use segue_model::nearest::nearest;
 use segue_model::sql::TypeName;
 
+use crate::dialect::dialect;
 use crate::figures::{shown_type, typed_table};
 use crate::operation::{AsWritten, AsWrittenKind};
 use crate::refusal::{Refusal, Refused};
@@ -282,7 +282,7 @@ impl<'a> Reader<'a> {
 
     /// Returns why a column cannot be added whatever its table is.
     fn not_addable(&self, column: &NewColumn) -> Option<Refusal> {
-        if self.catalog.engine == Engine::Postgres && SYSTEM_COLUMNS.contains(&column.name.as_str()) {
+        if dialect(self.catalog.engine).system_columns().contains(&column.name.as_str()) {
             return Some(Refusal::Impossible {
                 what: format!("ADD COLUMN `{}`", column.name),
                 why: "each table has a system column of that name".to_owned(),
@@ -500,9 +500,6 @@ impl<'a> Reader<'a> {
         self.refused.push(refusal.at(place));
     }
 }
-
-/// Columns that every table of PostgreSQL has.
-const SYSTEM_COLUMNS: &[&str] = &["cmax", "cmin", "ctid", "tableoid", "xmax", "xmin"];
 
 const LATER: &str = "Leave it out of this file until Segue carries it out.";
 

@@ -27,6 +27,9 @@ pub trait Dialect: Quoting {
     /// A refusal when this engine cannot do it while the application runs.
     fn steps(&self, operation: &Operation<'_>, context: &Context<'_>) -> Result<Planned, Refused>;
 
+    /// Returns the names of columns that every table has without saying so, which no column may take.
+    fn system_columns(&self) -> &'static [&'static str];
+
     /// Returns what `change` would do if its statement were run as written (from the dialect's `facts.rs`); `None` when
     /// the facts do not know it.
     fn cost(&self, change: &Located<Change>, context: &Context<'_>) -> Option<Cost>;

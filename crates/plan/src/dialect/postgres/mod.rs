@@ -68,6 +68,10 @@ impl Dialect for Postgres {
         .map_err(|refusal| refusal.at(place(operation)))
     }
 
+    fn system_columns(&self) -> &'static [&'static str] {
+        &["cmax", "cmin", "ctid", "tableoid", "xmax", "xmin"]
+    }
+
     fn cost(&self, change: &Located<Change>, context: &Context<'_>) -> Option<Cost> {
         cost::cost(&change.what, context)
     }

@@ -51,6 +51,10 @@ impl Dialect for Sqlite {
         planned.map_err(|refusal| refusal.at(operation.at()))
     }
 
+    fn system_columns(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     fn cost(&self, change: &Located<Change>, _context: &Context<'_>) -> Option<Cost> {
         facts::cost(&change.what)
     }

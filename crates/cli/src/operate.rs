@@ -264,6 +264,7 @@ pub(crate) fn back(id: &MigrationId, state: State) -> Option<String> {
         State::Ready | State::Flipped | State::Contracted => {
             format!("stop the new version, then: segue rollback {id} --new-version-stopped")
         }
+        State::Done if id.reverses().is_some() => return None,
         State::Done => format!("segue down {id}"),
     })
 }

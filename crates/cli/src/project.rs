@@ -63,7 +63,7 @@ impl Project {
                 ))
                 .hint("Use letters, digits, `_` and `-`, as in 20261120093000_full_name.sql.")
             })?;
-            if reversed_by(&id).is_some() {
+            if id.reverses().is_some() {
                 return Err(Failure::usage(format!(
                     "`{}` would be taken for the reversal of another migration",
                     entry.path().display()
@@ -196,11 +196,6 @@ pub(crate) fn several_fit<'a>(ids: impl Iterator<Item = &'a str>) -> Failure {
 /// Returns the id under which the reversal of `id` is journalled.
 pub(crate) fn down_id(id: &MigrationId) -> Result<MigrationId, Failure> {
     MigrationId::new(format!("{id}_down")).map_err(|error| Failure::usage(error.to_string()))
-}
-
-/// Returns the migration that `id` reverses, where it is a reversal.
-pub(crate) fn reversed_by(id: &MigrationId) -> Option<MigrationId> {
-    id.as_str().strip_suffix("_down").and_then(|id| MigrationId::new(id).ok())
 }
 
 fn bytes_of(path: &Path) -> Result<Vec<u8>, Failure> {

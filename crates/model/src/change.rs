@@ -137,8 +137,6 @@ pub struct NewColumn {
     pub default: Option<Expr>,
     /// Further clauses, by keyword (`CHECK`, `REFERENCES`, `UNIQUE`, `PRIMARY KEY`, `GENERATED`, `COLLATE`): not yet.
     pub others: Vec<String>,
-    /// `IF NOT EXISTS`.
-    pub if_not_exists: bool,
 }
 
 /// A line `-- segue: …`.

@@ -78,9 +78,6 @@ fn of_column(column: &NewColumn) -> String {
     if let Some(default) = &column.default {
         text.push_str(&format!(" default {} «{}»", of_expr(default), default.source));
     }
-    if column.if_not_exists {
-        text.push_str(" if not exists");
-    }
     if !column.others.is_empty() {
         text.push_str(&format!(" {:?}", column.others));
     }

@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::database::Database;
 use crate::failure::Failure;
 use crate::operate;
-use crate::project::{Project, down_id, reversed_by};
+use crate::project::{Project, down_id};
 
 /// Plans the down file of a finished migration as a change of its own, and carries it out as far as needs no person.
 pub(super) fn run(config: &Config, which: &Which, to: Option<To>, format: Format) -> Result<(), Failure> {
@@ -21,7 +21,7 @@ pub(super) fn run(config: &Config, which: &Which, to: Option<To>, format: Format
     let mut database = Database::open(config)?;
     database.check_writable()?;
     let records = database.records()?;
-    let ups: Vec<Record> = records.iter().filter(|record| reversed_by(&record.id).is_none()).cloned().collect();
+    let ups: Vec<Record> = records.iter().filter(|record| record.id.reverses().is_none()).cloned().collect();
     let id = choice::in_state(which, &project, &ups, &[State::Done])?;
     check_finished(&id, &records)?;
     let down = down_id(&id)?;

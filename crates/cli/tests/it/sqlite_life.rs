@@ -194,7 +194,6 @@ fn column(name: &str, type_name: &str, not_null: bool) -> NewColumn {
         not_null,
         default: None,
         others: vec![],
-        if_not_exists: false,
     }
 }
 

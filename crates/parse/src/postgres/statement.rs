@@ -276,7 +276,6 @@ impl Command<'_> {
             others: vec![],
             not_null: false,
             default: None,
-            if_not_exists: false,
             type_name: TypeName::spelled(spelled.as_str()),
         };
         let clauses = [

@@ -114,7 +114,6 @@ impl Statement<'_> {
             not_null: false,
             default: None,
             others: vec![],
-            if_not_exists: false,
         };
         for named in column.constraints {
             let word = match &named.constraint {

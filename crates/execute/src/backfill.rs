@@ -32,7 +32,7 @@ impl Running<'_> {
     pub(crate) fn backfill(&mut self, step: &Step, backfill: &Backfill) -> Result<(), RunError> {
         let Backfill { cut, before, fill, unconvertible } = backfill;
         let copying = Copying { step, cut, before, fill };
-        let mut size = Size::first(cut);
+        let mut size = Size::first_of_locking(cut);
         let mut at = self.begin_pass(&copying, 1)?;
         loop {
             at = self.pass(&copying, at.pass, &mut size)?;

@@ -23,7 +23,12 @@ pub(crate) struct Size {
     target: Duration,
     /// Seconds a unit took where it took longest lately.
     dearest: f64,
+    /// No window is larger.
+    most: u64,
 }
+
+/// How far a window that locks rows may outgrow the first one: a stretch without any work teaches nothing about the next.
+const BEYOND_FIRST: u64 = 4;
 
 /// How far a window may go beyond what the dearest stretch allows.
 const BEYOND_DEAREST: f64 = 4.0;
@@ -35,7 +40,7 @@ impl Size {
     /// Returns the size of the first window.
     pub(crate) fn first(cut: &Cut) -> Self {
         let target = Duration::from_millis(u64::from(cut.target_ms.max(1)));
-        Self { units: u64::from(cut.size.max(1)), target, dearest: 0.0 }
+        Self { units: u64::from(cut.size.max(1)), target, dearest: 0.0, most: u64::from(u32::MAX) }
     }
 
     /// Returns the size of a window whose bounds are known.
@@ -46,6 +51,11 @@ impl Size {
     /// Returns where the window ends that begins at `from`, counted in its own units.
     pub(crate) fn end(&self, from: i64, end: i64) -> i64 {
         from.saturating_add(i64::try_from(self.units).unwrap_or(i64::MAX)).min(end)
+    }
+
+    /// Returns the size of the first window of a statement that locks the rows it changes.
+    pub(crate) fn first_of_locking(cut: &Cut) -> Self {
+        Self { most: u64::from(cut.size.max(1)) * BEYOND_FIRST, ..Self::first(cut) }
     }
 
     /// Returns the size of the next window.
@@ -62,7 +72,7 @@ impl Size {
         self.dearest = each.min(ceiling).max(self.dearest * FADING);
         let most = BEYOND_DEAREST * self.target.as_secs_f64() / self.dearest.max(f64::MIN_POSITIVE);
         let next = self.units as f64 * factor.clamp(0.5, 2.0);
-        self.units = (next.min(most) as u64).clamp(1, u64::from(u32::MAX));
+        self.units = (next.min(most) as u64).clamp(1, self.most);
     }
 
     /// Learns from a window that failed, where a smaller one may not.
@@ -159,7 +169,7 @@ mod tests {
 
     #[test]
     fn windows_grow_and_shrink_by_half_and_double_at_most() {
-        let mut size = Size { units: 100, target: Duration::from_millis(20), dearest: 0.0 };
+        let mut size = Size { units: 100, target: Duration::from_millis(20), dearest: 0.0, most: 100_000 };
         let mut after = |ms: u64| {
             size.took(Duration::from_millis(ms));
             size.units()
@@ -172,8 +182,17 @@ mod tests {
     }
 
     #[test]
+    fn a_stretch_without_work_does_not_let_a_locking_window_grow() {
+        let mut size = Size { units: 32, target: Duration::from_millis(20), dearest: 0.0, most: 32 * BEYOND_FIRST };
+        for _ in 0..20 {
+            size.took(Duration::from_micros(10));
+        }
+        assert_eq!(size.units(), 128);
+    }
+
+    #[test]
     fn a_fast_stretch_does_not_make_the_next_window_endless() {
-        let mut size = Size { units: 100, target: Duration::from_millis(20), dearest: 0.0 };
+        let mut size = Size { units: 100, target: Duration::from_millis(20), dearest: 0.0, most: 100_000 };
         size.took(Duration::from_millis(20));
         assert_eq!(size.units(), 100);
         for _ in 0..10 {

@@ -4,9 +4,34 @@ use segue_model::ident::MigrationId;
 use segue_model::journal::{Record, State};
 
 use crate::args::Which;
+use crate::config::Config;
+use crate::database::Database;
 use crate::failure::Failure;
 use crate::operate::next;
 use crate::project::{Project, several_fit};
+
+/// The migration that a command works on, in a database that may be written to.
+pub(crate) struct Chosen {
+    /// The database.
+    pub(crate) database: Database,
+    /// What its journal holds.
+    pub(crate) records: Vec<Record>,
+    /// The migration.
+    pub(crate) id: MigrationId,
+}
+
+/// Opens the configured database for a command on the migration that is named, or the only one in one of `states`.
+///
+/// # Errors
+/// Exit code 1 for a database that takes no writes, 2 when no or several migrations fit, 3 when the server fails.
+pub(crate) fn open(config: &Config, which: &Which, states: &[State]) -> Result<Chosen, Failure> {
+    let project = Project::open(&config.migrations)?;
+    let mut database = Database::open(config)?;
+    database.check_writable()?;
+    let records = database.records()?;
+    let id = in_state(which, &project, &records, states)?;
+    Ok(Chosen { database, records, id })
+}
 
 /// Returns the migration that is named, or the only one in one of `states`.
 ///

@@ -6,12 +6,10 @@ use segue_model::step::{Action, Phase};
 
 use super::plan::journalled;
 use crate::args::{Format, Which};
-use crate::choice;
+use crate::choice::{self, Chosen};
 use crate::config::Config;
-use crate::database::Database;
 use crate::failure::Failure;
 use crate::operate;
-use crate::project::Project;
 
 /// What a person must say before something is dropped.
 #[derive(Debug, Clone, Copy)]
@@ -24,11 +22,7 @@ pub(super) struct Consent {
 
 /// Drops the old shape, after a copy of it was made.
 pub(super) fn run(config: &Config, which: &Which, consent: Consent, format: Format) -> Result<(), Failure> {
-    let project = Project::open(&config.migrations)?;
-    let mut database = Database::open(config)?;
-    database.check_writable()?;
-    let records = database.records()?;
-    let id = choice::in_state(which, &project, &records, &[State::Contracted])?;
+    let Chosen { database, records, id } = choice::open(config, which, &[State::Contracted])?;
     if let Some(record) = records.iter().find(|record| record.id == id && record.state == State::Contracted) {
         check_consent(record, consent)?;
     }

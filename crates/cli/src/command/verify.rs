@@ -6,12 +6,10 @@ use segue_model::journal::State;
 use serde::Serialize;
 
 use crate::args::{Format, Which};
-use crate::choice;
+use crate::choice::{self, Chosen};
 use crate::config::Config;
-use crate::database::Database;
 use crate::failure::Failure;
 use crate::operate;
-use crate::project::Project;
 use crate::report;
 
 /// Where there are two shapes to compare.
@@ -37,10 +35,7 @@ struct Table<'a> {
 
 /// Compares both shapes row by row.
 pub(super) fn run(config: &Config, which: &Which, repair: bool, format: Format) -> Result<(), Failure> {
-    let project = Project::open(&config.migrations)?;
-    let mut database = Database::open(config)?;
-    database.check_writable()?;
-    let id = choice::in_state(which, &project, &database.records()?, &COMPARABLE)?;
+    let Chosen { database, id, .. } = choice::open(config, which, &COMPARABLE)?;
     let found =
         operate::run(database.connector.as_ref(), config, |run| run.verify(&id, repair).map_err(operate::failure))?;
     show(&id, &found, format)?;

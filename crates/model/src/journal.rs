@@ -2,10 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::bound::Bound;
 use crate::ident::MigrationId;
+use crate::tuning::Tuning;
 
-/// The format of the journal's tables. A journal of another format is not touched.
-pub const FORMAT: u32 = 1;
+/// The format of the journal's tables. An older one is brought forward while nothing is under way; a newer one is not touched.
+pub const FORMAT: u32 = 2;
 
 /// How far a migration is. Ordered as a migration goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -129,19 +131,77 @@ pub struct Event {
     pub note: String,
 }
 
-/// How far a backfill, verification or snapshot copy is: everything below `next` is done.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// How far a pass of a backfill or of a snapshot copy is: workers cut spans off at `next`, until nothing is left.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Checkpoint {
     /// The step's number.
     pub step: u32,
     /// 1 for the first pass over the table, more for sweeps.
     pub pass: u32,
-    /// The bound from which to go on.
-    pub next: i64,
-    /// The bound where this pass ends.
-    pub end: i64,
-    /// Rows changed in this pass.
+    /// Where the next span begins; `None`: every span of this pass was cut off.
+    pub next: Option<Bound>,
+    /// Where this pass ends.
+    pub end: Bound,
+    /// Spans cut off so far in all passes: the number of the last one.
+    pub spans: i64,
+    /// Units in the finished spans of this pass.
+    pub done: u64,
+    /// Units of this pass in all, about.
+    pub total: u64,
+    /// Rows changed in the finished spans of this pass.
     pub rows: u64,
+}
+
+/// A stretch of a pass that one worker goes through, window by window.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Span {
+    /// The step's number.
+    pub step: u32,
+    /// Its number within the step, from 1.
+    pub number: i64,
+    /// The pass.
+    pub pass: u32,
+    /// Where its next window begins; `None`: it is finished.
+    pub next: Option<Bound>,
+    /// Where it ends.
+    pub end: Bound,
+    /// Units done.
+    pub done: u64,
+    /// Rows changed.
+    pub rows: u64,
+    /// It is one window with rows that somebody else had locked: it is come back to when the rest is done.
+    pub waits: bool,
+}
+
+/// A session that moves windows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Worker {
+    /// Its backend.
+    pub pid: i64,
+    /// When that backend started, as the server prints it.
+    pub backend_start: String,
+}
+
+/// A row that could not be converted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Quarantined {
+    /// The backfill.
+    pub step: u32,
+    /// The row's key as one text.
+    pub key: String,
+    /// The column that it has no value for.
+    pub column: String,
+    /// Why, in the server's words; values masked.
+    pub error: String,
+}
+
+/// What people order while a migration runs.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Orders {
+    /// It is to stand still; who said so (host, user and process), for people.
+    pub paused_by: Option<String>,
+    /// What they set; the rest is as it was started.
+    pub tuning: Tuning,
 }
 
 /// Who holds the right to run a migration.

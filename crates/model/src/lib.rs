@@ -3,6 +3,7 @@
 //!
 //! Plain data: no I/O, no clock, no environment.
 
+pub mod bound;
 pub mod catalog;
 pub mod change;
 pub mod engine;
@@ -13,10 +14,13 @@ pub mod lock;
 pub mod nearest;
 pub mod plan;
 pub mod plan_file;
+pub mod pressure;
 pub mod probe;
 pub mod server;
 pub mod session;
 pub mod sql;
 pub mod step;
+pub mod tuning;
+pub mod tuning_text;
 pub mod value;
 pub mod verdict;

@@ -81,4 +81,30 @@ pub struct Evidence {
     pub rows: BTreeMap<String, u64>,
     /// Bytes by table.
     pub bytes: BTreeMap<String, u64>,
+    /// How rows are brought over, by table: chosen by size, with the reason.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub moving: BTreeMap<String, Moving>,
+}
+
+/// How the rows of one table are brought over.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Moving {
+    /// The way.
+    pub mode: Mode,
+    /// Why, in one clause: `1,000,000 rows, between 100,000 and 10,000,000`.
+    pub because: String,
+}
+
+/// A way to bring rows over. Each goes by windows that are committed one by one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// A small table: one worker, without pacing or throttle.
+    Inline,
+    /// Windows with pacing and throttle.
+    Batched,
+    /// As `Batched`, meant to go on without anybody watching (`apply --detach`).
+    Background,
+    /// When somebody touches a row, or a person asks for the rest (`apply --complete`).
+    Lazy,
 }

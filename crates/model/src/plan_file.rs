@@ -14,7 +14,8 @@ use crate::lock::{Blocks, LockMode, LockTries, RelationLock};
 use crate::plan::{Evidence, FORMAT, Plan, Strategy};
 use crate::sql::Sql;
 use crate::step::{
-    Action, Asks, Backfill, Condition, Cut, Gate, Kept, Phase, Snapshot, Step, Transaction, Undo, UndoStep, Verify,
+    Action, Asks, Backfill, Condition, Cut, CutBy, Failures, Gate, Kept, Pace, Phase, Snapshot, Step, Transaction,
+    Undo, UndoStep, Verify,
 };
 use crate::verdict::Verdict;
 
@@ -288,34 +289,48 @@ struct CutFile {
     unit: String,
     extent: Sql,
     end: Option<Sql>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    keys: Option<KeysFile>,
     size: u32,
     target_ms: u32,
     rest_percent: u32,
 }
 
+/// What a cut by keys needs beside its extent and its end.
+#[derive(Serialize, Deserialize)]
+struct KeysFile {
+    columns: u32,
+    total: Sql,
+}
+
 impl CutFile {
     fn of(cut: &Cut) -> Self {
+        let (extent, end, keys) = match &cut.by {
+            CutBy::Numbers { extent, end } => (extent, end.clone(), None),
+            CutBy::Keys { columns, extent, end, total } => {
+                (extent, Some(end.clone()), Some(KeysFile { columns: *columns, total: total.clone() }))
+            }
+        };
         Self {
             table: Spelled(cut.table.clone()),
             unit: cut.unit.clone(),
-            extent: cut.extent.clone(),
-            end: cut.end.clone(),
+            extent: extent.clone(),
+            end,
+            keys,
             size: cut.size,
             target_ms: cut.target_ms,
             rest_percent: cut.rest_percent,
         }
     }
 
-    fn cut(self) -> Cut {
-        Cut {
-            table: self.table.0,
-            unit: self.unit,
-            extent: self.extent,
-            end: self.end,
-            size: self.size,
-            target_ms: self.target_ms,
-            rest_percent: self.rest_percent,
-        }
+    fn cut(self) -> Result<Cut, &'static str> {
+        let Self { table, unit, extent, end, keys, size, target_ms, rest_percent } = self;
+        let by = match (keys, end) {
+            (None, end) => CutBy::Numbers { extent, end },
+            (Some(KeysFile { columns, total }), Some(end)) => CutBy::Keys { columns, extent, end, total },
+            (Some(_), None) => return Err("a cut by keys without `end`"),
+        };
+        Ok(Cut { table: table.0, unit, by, size, target_ms, rest_percent })
     }
 }
 
@@ -324,7 +339,14 @@ impl CutFile {
 struct BackfillFile {
     cut: CutFile,
     before: Vec<Sql>,
-    unconvertible: Option<Sql>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    fill_unlocked: Option<Sql>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    failures: Option<Failures>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pace: Option<Pace>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    lazy: bool,
 }
 
 /// What a verification needs beside its count, which stands in the step's `sql`.
@@ -332,6 +354,8 @@ struct BackfillFile {
 struct VerifyFile {
     cut: CutFile,
     conditions: Vec<Condition>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    compare: Option<Sql>,
     sample: Sql,
     before_repair: Vec<Sql>,
     repair_from_old: Sql,
@@ -427,13 +451,16 @@ impl StepFile {
         match action {
             Action::Sql(sql) => Self { sql: sql.clone(), ..self },
             Action::Settled { sql, settle } => Self { sql: vec![sql.clone()], settle: Some(settle.clone()), ..self },
-            Action::Backfill(Backfill { cut, before, fill, unconvertible }) => Self {
+            Action::Backfill(backfill) => Self {
                 kind: Kind::Backfill,
-                sql: vec![fill.clone()],
+                sql: vec![backfill.fill.clone()],
                 backfill: Some(BackfillFile {
-                    cut: CutFile::of(cut),
-                    before: before.clone(),
-                    unconvertible: unconvertible.clone(),
+                    cut: CutFile::of(&backfill.cut),
+                    before: backfill.before.clone(),
+                    fill_unlocked: backfill.fill_unlocked.clone(),
+                    failures: backfill.failures.clone(),
+                    pace: backfill.pace.clone(),
+                    lazy: backfill.lazy,
                 }),
                 ..self
             },
@@ -443,6 +470,7 @@ impl StepFile {
                 verify: Some(VerifyFile {
                     cut: CutFile::of(&verify.cut),
                     conditions: verify.conditions.clone(),
+                    compare: verify.compare.clone(),
                     sample: verify.sample.clone(),
                     before_repair: verify.before_repair.clone(),
                     repair_from_old: verify.repair_from_old.clone(),
@@ -503,12 +531,13 @@ impl StepFile {
             Kind::Backfill => {
                 let more = self.backfill.take().ok_or_else(|| self.bad("`backfill` is missing"))?;
                 let fill = self.take_one_sql()?;
-                let BackfillFile { cut, before, unconvertible } = more;
-                Action::Backfill(Backfill { cut: cut.cut(), before, fill, unconvertible })
+                let BackfillFile { cut, before, fill_unlocked, failures, pace, lazy } = more;
+                let cut = cut.cut().map_err(|what| self.bad(what))?;
+                Action::Backfill(Backfill { cut, before, fill, fill_unlocked, failures, pace, lazy })
             }
             Kind::Verify => {
                 let more = self.verify.take().ok_or_else(|| self.bad("`verify` is missing"))?;
-                Action::Verify(more.verify(self.take_one_sql()?))
+                Action::Verify(more.verify(self.take_one_sql()?).map_err(|what| self.bad(what))?)
             }
             Kind::Gate => {
                 let GateFile { conditions, asks } = self.gate.take().ok_or_else(|| self.bad("`gate` is missing"))?;
@@ -517,7 +546,8 @@ impl StepFile {
             Kind::Snapshot => {
                 let more = self.snapshot.take().ok_or_else(|| self.bad("`snapshot` is missing"))?;
                 let create = std::mem::take(&mut self.sql);
-                let copy = more.copy.map(|copy| (copy.cut.cut(), copy.sql));
+                let copy = more.copy.map(|copy| Ok((copy.cut.cut()?, copy.sql))).transpose();
+                let copy = copy.map_err(|what| self.bad(what))?;
                 Action::Snapshot(Snapshot { keeps: more.keeps.0, create, copy })
             }
         };
@@ -557,16 +587,17 @@ impl StepFile {
 }
 
 impl VerifyFile {
-    fn verify(self, count: Sql) -> Verify {
-        Verify {
-            cut: self.cut.cut(),
+    fn verify(self, count: Sql) -> Result<Verify, &'static str> {
+        Ok(Verify {
+            cut: self.cut.cut()?,
             conditions: self.conditions,
+            compare: self.compare,
             count,
             sample: self.sample,
             before_repair: self.before_repair,
             repair_from_old: self.repair_from_old,
             repair_from_new: self.repair_from_new,
-        }
+        })
     }
 }
 
@@ -581,6 +612,7 @@ fn tries(each_ms: Option<u64>, budget_ms: Option<u64>) -> Option<LockTries> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::{Mode, Moving};
     use crate::verdict::{Finding, Label, Severity};
 
     fn table() -> TableName {
@@ -591,8 +623,7 @@ mod tests {
         Cut {
             table: table(),
             unit: "pages".into(),
-            extent: Sql::fixed("SELECT 0, 9"),
-            end: Some(Sql::fixed("SELECT $1 + $2")),
+            by: CutBy::Numbers { extent: Sql::fixed("SELECT 0, 9"), end: Some(Sql::fixed("SELECT $1 + $2")) },
             size: 16,
             target_ms: 50,
             rest_percent: 10,
@@ -618,6 +649,7 @@ mod tests {
         Action::Verify(Verify {
             cut: cut(),
             conditions: vec![condition()],
+            compare: repair_from_new.as_ref().map(|_| Sql::fixed("SELECT 1, 'a', 1, 'a'")),
             count: Sql::fixed("SELECT 1, 0, 0"),
             sample: Sql::fixed("SELECT id"),
             before_repair: vec![Sql::fixed("SET LOCAL x = 1")],
@@ -627,19 +659,43 @@ mod tests {
     }
 
     fn actions() -> Vec<Action> {
-        let backfill = |unconvertible| Backfill {
-            cut: Cut { end: None, ..cut() },
+        let keys = CutBy::Keys {
+            columns: 2,
+            extent: Sql::fixed("SELECT 1, 2, 3, 4"),
+            end: Sql::fixed("SELECT $1, $2, $3, $4 LIMIT $5"),
+            total: Sql::fixed("SELECT 100"),
+        };
+        let numbers = CutBy::Numbers { extent: Sql::fixed("SELECT 0, 9"), end: None };
+        let plain = Backfill {
+            cut: Cut { by: numbers, ..cut() },
             before: vec![Sql::fixed("SET LOCAL segue.backfill = 'on'")],
             fill: Sql::fixed("UPDATE t SET n = o"),
-            unconvertible,
+            fill_unlocked: None,
+            failures: None,
+            pace: None,
+            lazy: false,
+        };
+        let full = Backfill {
+            cut: Cut { by: keys, ..cut() },
+            fill_unlocked: Some(Sql::fixed("UPDATE t SET n = o -- unlocked")),
+            failures: Some(Failures { count: Sql::fixed("SELECT 0"), list: Sql::fixed("SELECT 'k', 'c', 'why'") }),
+            pace: Some(Pace {
+                vacuum: Sql::fixed("VACUUM t"),
+                size: Sql::fixed("SELECT 8192"),
+                holders: Sql::fixed("SELECT 'pid 1'"),
+                percent: 20,
+                growth_percent: 25,
+            }),
+            lazy: true,
+            ..plain.clone()
         };
         let snapshot = |copy| Snapshot { keeps: table(), create: vec![Sql::fixed("CREATE TABLE s AS SELECT 1")], copy };
         vec![
             Action::Sql(vec![]),
             Action::Sql(vec![Sql::fixed("SELECT 1"), Sql::fixed("SELECT 2")]),
             Action::Settled { sql: Sql::fixed("CREATE INDEX CONCURRENTLY i"), settle: Sql::fixed("SELECT 'done'") },
-            Action::Backfill(backfill(None)),
-            Action::Backfill(backfill(Some(Sql::fixed("SELECT 0")))),
+            Action::Backfill(plain),
+            Action::Backfill(full),
             verify(None),
             verify(Some(Sql::fixed("UPDATE b"))),
             Action::Gate(Gate { conditions: vec![condition()], asks: None }),
@@ -719,6 +775,10 @@ mod tests {
                 server_version: "15.20".into(),
                 rows: BTreeMap::from([("public.users".into(), 1_000_000)]),
                 bytes: BTreeMap::from([("public.users".into(), 140_550_144)]),
+                moving: BTreeMap::from([(
+                    "public.users".into(),
+                    Moving { mode: Mode::Batched, because: "1,000,000 rows".into() },
+                )]),
             },
         }
     }

@@ -5,8 +5,9 @@ use std::time::Duration;
 use crate::catalog::Catalog;
 use crate::engine::Engine;
 use crate::ident::{MigrationId, TableName};
-use crate::journal::{Checkpoint, Claim, Event, Holder, Leftover, Record, State};
+use crate::journal::{Checkpoint, Claim, Event, Holder, Leftover, Orders, Quarantined, Record, Span, State, Worker};
 use crate::lock::RelationLock;
+use crate::pressure::{Reading, Signal};
 use crate::server::{Identity, Server};
 use crate::value::{Row, Value};
 
@@ -195,6 +196,24 @@ pub trait Session: Send {
     /// # Errors
     /// Any [`Fail`].
     fn lagging_standbys(&mut self) -> Result<Vec<String>, Fail>;
+
+    /// Measures `signals` in one query, each in its unit. What cannot be measured is [`Reading::Unknown`], never left out.
+    ///
+    /// # Errors
+    /// Any [`Fail`].
+    fn pressure(&mut self, signals: &[Signal]) -> Result<Vec<(Signal, Reading)>, Fail>;
+
+    /// Returns whether a session that is not ours did anything in this database within the last two seconds, or may have.
+    ///
+    /// # Errors
+    /// Any [`Fail`].
+    fn others_at_work(&mut self) -> Result<bool, Fail>;
+
+    /// Returns the seconds since 1970 in UTC, by the database's clock.
+    ///
+    /// # Errors
+    /// Any [`Fail`].
+    fn seconds_now(&mut self) -> Result<i64, Fail>;
 }
 
 /// Stops the statement that a session is running.
@@ -307,6 +326,124 @@ pub trait Journal: Send + Sync {
         attempt: u32,
         at: &Checkpoint,
     ) -> Result<(), Fail>;
+
+    /// Returns how far a step is, and keeps others from cutting spans off until the transaction ends.
+    ///
+    /// # Errors
+    /// Any [`Fail`].
+    fn checkpoint_to_cut(
+        &self,
+        session: &mut dyn Session,
+        id: &MigrationId,
+        attempt: u32,
+        step: u32,
+    ) -> Result<Option<Checkpoint>, Fail>;
+
+    /// Returns the spans of a step that are not finished, in the order of their numbers.
+    ///
+    /// # Errors
+    /// Any [`Fail`].
+    fn spans(&self, session: &mut dyn Session, id: &MigrationId, attempt: u32, step: u32) -> Result<Vec<Span>, Fail>;
+
+    /// Gives `worker` the first span that no living worker has, of those that wait (`waits`) or of those that do not; passes
+    /// over spans that others are taking at the moment.
+    ///
+    /// # Errors
+    /// Any [`Fail`].
+    fn take_span(
+        &self,
+        session: &mut dyn Session,
+        id: &MigrationId,
+        attempt: u32,
+        step: u32,
+        worker: &Worker,
+        waits: bool,
+    ) -> Result<Option<Span>, Fail>;
+
+    /// Writes a span, new or known by its number; `None` as its worker: anybody may take it.
+    ///
+    /// # Errors
+    /// Any [`Fail`].
+    fn put_span(
+        &self,
+        session: &mut dyn Session,
+        id: &MigrationId,
+        attempt: u32,
+        span: &Span,
+        worker: Option<&Worker>,
+    ) -> Result<(), Fail>;
+
+    /// Removes a span that is finished and adds its figures to the step's checkpoint.
+    ///
+    /// # Errors
+    /// Any [`Fail`].
+    fn end_span(&self, session: &mut dyn Session, id: &MigrationId, attempt: u32, span: &Span) -> Result<(), Fail>;
+
+    /// Notes rows that could not be converted; known ones are replaced.
+    ///
+    /// # Errors
+    /// Any [`Fail`].
+    fn quarantine(
+        &self,
+        session: &mut dyn Session,
+        id: &MigrationId,
+        attempt: u32,
+        rows: &[Quarantined],
+    ) -> Result<(), Fail>;
+
+    /// Returns how many rows are quarantined, and the first `limit` of them by step and key.
+    ///
+    /// # Errors
+    /// Any [`Fail`].
+    fn quarantined(
+        &self,
+        session: &mut dyn Session,
+        id: &MigrationId,
+        attempt: u32,
+        limit: u32,
+    ) -> Result<(u64, Vec<Quarantined>), Fail>;
+
+    /// Forgets the quarantined rows of a step.
+    ///
+    /// # Errors
+    /// Any [`Fail`].
+    fn clear_quarantine(
+        &self,
+        session: &mut dyn Session,
+        id: &MigrationId,
+        attempt: u32,
+        step: u32,
+    ) -> Result<(), Fail>;
+
+    /// Returns what people ordered while the migration runs; the default where nobody did.
+    ///
+    /// # Errors
+    /// Any [`Fail`].
+    fn orders(&self, session: &mut dyn Session, id: &MigrationId) -> Result<Orders, Fail>;
+
+    /// Writes what people order.
+    ///
+    /// # Errors
+    /// Any [`Fail`].
+    fn set_orders(&self, session: &mut dyn Session, id: &MigrationId, orders: &Orders) -> Result<(), Fail>;
+
+    /// Returns the last figures that a run gave of itself, as JSON text, and their age in seconds.
+    ///
+    /// # Errors
+    /// Any [`Fail`].
+    fn report(&self, session: &mut dyn Session, id: &MigrationId) -> Result<Option<(String, u64)>, Fail>;
+
+    /// Writes the figures of a run; those of an older lease do not replace a newer one's.
+    ///
+    /// # Errors
+    /// Any [`Fail`].
+    fn set_report(&self, session: &mut dyn Session, id: &MigrationId, epoch: i64, report: &str) -> Result<(), Fail>;
+
+    /// Returns the lease's number while somebody holds it.
+    ///
+    /// # Errors
+    /// Any [`Fail`].
+    fn epoch(&self, session: &mut dyn Session, id: &MigrationId) -> Result<Option<i64>, Fail>;
 
     /// Asks for the lease in a transaction of its own: at once when nobody has it or its holder's backend is gone; when the
     /// holder's last heartbeat is older than `expiry` by the database's clock and it cannot be told whether its backend is

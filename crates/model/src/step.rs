@@ -111,24 +111,48 @@ pub enum Transaction {
     None,
 }
 
-/// How a table is cut into windows `[$1, $2)` of whole numbers: pages on PostgreSQL, rowids on SQLite.
+/// How a table is cut into windows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cut {
     /// The table.
     pub table: TableName,
-    /// What the bounds count: `pages` or `rows`.
+    /// What sizes and totals count: `pages` or `rows`.
     pub unit: String,
-    /// Gives one row: the lowest bound and the bound after the highest.
-    pub extent: Sql,
-    /// Gives one row: the end of the window that begins at `$1` and takes about `$2` units; `None`: `$1 + $2`.
-    pub end: Option<Sql>,
+    /// By what.
+    pub by: CutBy,
     /// Units of the first window; the runner steers later ones by time.
     pub size: u32,
-    /// The time that a window should take, in milliseconds.
+    /// The time that a window should take while others are at work in the database, in milliseconds; when nobody is, the
+    /// runner's own target holds, which is longer.
     pub target_ms: u32,
     /// How long to rest after a window, in percent of the time it took: where a window keeps other writers out (SQLite),
     /// they need a turn.
     pub rest_percent: u32,
+}
+
+/// By what a table is cut. Bounds are parameters: a [`crate::bound::Bound`] gives as many values as it has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CutBy {
+    /// By whole numbers (pages on PostgreSQL, rowids on SQLite): a window is `[$1, $2)`.
+    Numbers {
+        /// Gives one row: the lowest bound and the bound after the highest.
+        extent: Sql,
+        /// Gives one row: the end of the window that begins at `$1` and takes about `$2` units; `None`: `$1 + $2`.
+        end: Option<Sql>,
+    },
+    /// By a unique key of k columns without NULLs: a window is from `$1…$k` to `$k+1…$2k`, both included.
+    Keys {
+        /// k.
+        columns: u32,
+        /// Gives no row when the table is empty; else one: the k values of the lowest key, then those of the highest.
+        extent: Sql,
+        /// For the window that begins at `$1…$k`, ends at most at `$k+1…$2k` and takes `$2k+1` rows: gives one row with the k
+        /// values of its last key and then the k values of the key after it, in that range; no row when fewer rows are left.
+        end: Sql,
+        /// Gives one number: about how many rows there are.
+        total: Sql,
+    },
 }
 
 /// See [`Action::Backfill`].
@@ -138,10 +162,44 @@ pub struct Backfill {
     pub cut: Cut,
     /// Run first in each window's transaction (`SET LOCAL segue.backfill = 'on'`).
     pub before: Vec<Sql>,
-    /// Changes the rows of window `$1`, `$2` that are absent; others stay as they are.
+    /// Changes the rows of a window that are absent; others stay as they are.
     pub fill: Sql,
-    /// Gives one number: rows that the transform cannot convert. They stay absent, and flip is refused while any remain.
-    pub unconvertible: Option<Sql>,
+    /// As `fill`, but passes over rows that others have locked: for a window that met one. They are come back to. `None`
+    /// where the engine locks no rows.
+    pub fill_unlocked: Option<Sql>,
+    /// Finds rows that the transform cannot convert, where there can be any. They stay absent and are quarantined, and flip is
+    /// refused while any remain.
+    pub failures: Option<Failures>,
+    /// Keeps the room that dead rows take in bounds, where the engine leaves them behind.
+    pub pace: Option<Pace>,
+    /// Rows are filled when somebody touches them; the windows run only when a person asks for it.
+    pub lazy: bool,
+}
+
+/// See [`Backfill::failures`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failures {
+    /// Gives one number: rows of the whole table that cannot be converted.
+    pub count: Sql,
+    /// Gives three texts for each row of a window that cannot be converted, at most 1000: its key, the column, and why, in the
+    /// server's words.
+    pub list: Sql,
+}
+
+/// See [`Backfill::pace`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pace {
+    /// Makes the room of dead rows usable again; outside a transaction.
+    pub vacuum: Sql,
+    /// Gives one number: the table's size in bytes.
+    pub size: Sql,
+    /// Gives one text for each snapshot, slot or prepared transaction that is older than `$1` seconds and keeps dead rows
+    /// from being cleared.
+    pub holders: Sql,
+    /// Run after each so many percent of a pass.
+    pub percent: u32,
+    /// The table may grow by so many percent before a snapshot that prevents the clearing holds the backfill back.
+    pub growth_percent: u32,
 }
 
 /// See [`Action::Verify`].
@@ -151,13 +209,16 @@ pub struct Verify {
     pub cut: Cut,
     /// Conditions on the means of sync: every trigger is there and enabled.
     pub conditions: Vec<Condition>,
-    /// Gives one row for window `$1`, `$2`: rows, rows that are not related, rows that are absent though they must not be.
+    /// Gives one row for a window: how many rows of one table, their checksum as text, and then the same of its copy. A checksum
+    /// does not depend on the rows' order. `count` is then asked only where they differ. `None` where both sides stand in the same row, which `count` compares itself.
+    pub compare: Option<Sql>,
+    /// Gives one row for a window: rows, rows that are not related, rows that are absent though they must not be.
     pub count: Sql,
-    /// Gives up to 10 keys, as one text each, of rows in window `$1`, `$2` that are wrong.
+    /// Gives up to 10 keys, as one text each, of rows in a window that are wrong.
     pub sample: Sql,
     /// Run first in each repair's transaction.
     pub before_repair: Vec<Sql>,
-    /// Rewrites the wrong rows of window `$1`, `$2` from the old shape: while the authority is there.
+    /// Rewrites the wrong rows of a window from the old shape: while the authority is there.
     pub repair_from_old: Sql,
     /// The same from the new shape: after flip. `None` where there is no back transform.
     pub repair_from_new: Option<Sql>,

@@ -1,5 +1,6 @@
 //! The databases behind the ports of the model.
 
+mod disk;
 mod journal_row;
 pub mod postgres;
 pub mod sqlite;

@@ -9,6 +9,7 @@ use rusqlite::Connection;
 use segue_drivers::sqlite::SqliteConnector;
 use segue_model::catalog::{Catalog, ConstraintKind, Table, TableKind};
 use segue_model::ident::{Ident, TableName};
+use segue_model::pressure::{Reading, Signal};
 use segue_model::session::{Begin, Connector, Fail, FailKind, Session};
 use segue_model::value::Value;
 use tempfile::TempDir;
@@ -460,4 +461,32 @@ fn a_copy_is_another_database_and_a_renamed_file_is_not() {
     let (now, noted) = identity(&copy);
     assert_eq!(now.system, noted.system);
     assert_ne!(now.database, noted.database);
+}
+
+#[test]
+fn others_are_at_work_when_they_have_just_written() {
+    let db = Db::with("CREATE TABLE t(a)");
+    let mut session = db.session();
+    assert!(session.others_at_work().unwrap(), "nobody has looked yet");
+    thread::sleep(Duration::from_millis(2100));
+    session.execute("INSERT INTO t VALUES (1)", &[], LONG).unwrap();
+    assert!(!session.others_at_work().unwrap(), "our own writes are no others'");
+    db.app.execute_batch("INSERT INTO t VALUES (2)").unwrap();
+    assert!(session.others_at_work().unwrap());
+    assert!(session.others_at_work().unwrap());
+    thread::sleep(Duration::from_millis(2100));
+    assert!(!session.others_at_work().unwrap());
+}
+
+#[test]
+fn the_room_on_the_disk_is_told_and_what_has_no_measure_is_unknown() {
+    let db = Db::with("CREATE TABLE t(a)");
+    let mut session = db.session();
+    let asked = [Signal::LockWaits, Signal::DiskFree, Signal::ReplicaLag];
+    let readings = session.pressure(&asked).unwrap();
+    assert_eq!(readings.iter().map(|(signal, _)| *signal).collect::<Vec<_>>(), asked);
+    assert_eq!(readings[0].1, Reading::Unknown("SQLite does not tell".into()));
+    assert!(matches!(readings[1].1, Reading::Value(free) if free > 1e6), "{readings:?}");
+    assert_eq!(readings[2].1, Reading::Nothing);
+    assert!(session.seconds_now().unwrap() > 1_700_000_000);
 }

@@ -4,6 +4,7 @@ SET bytea_output = 'hex';
 SET row_security = off;
 SET quote_all_identifiers = off;
 SET jit = off;
+SET plan_cache_mode = auto;
 SET client_min_messages = 'warning';
 SET default_transaction_isolation = 'read committed';
 SET default_transaction_deferrable = off;

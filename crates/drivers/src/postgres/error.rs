@@ -72,8 +72,9 @@ fn lost(error: &Error) -> bool {
 
 fn server(said: &DbError, sql: &str) -> Fail {
     let code = said.code().code();
+    let kind = if is_outdated(said) { FailKind::Serialization } else { kind(code) };
     Fail {
-        kind: kind(code),
+        kind,
         message: shown(said),
         code: Some(code.to_owned()),
         object: object(said),
@@ -82,6 +83,11 @@ fn server(said: &DbError, sql: &str) -> Fail {
             Some(ErrorPosition::Internal { .. }) | None => None,
         },
     }
+}
+
+/// The result of a prepared statement has other columns now. The server has no code of its own for it, only a routine.
+fn is_outdated(said: &DbError) -> bool {
+    said.code().code() == "0A000" && said.routine() == Some("RevalidateCachedQuery")
 }
 
 /// The kinds by SQLSTATE; what stands in no list is [`FailKind::Server`].

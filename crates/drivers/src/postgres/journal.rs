@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use segue_model::ident::MigrationId;
-use segue_model::journal::{Checkpoint, Claim, Event, FORMAT, Holder, Leftover, Record, State};
+use segue_model::journal::{
+    Checkpoint, Claim, Event, Holder, Leftover, Orders, Quarantined, Record, Span, State, Worker,
+};
 use segue_model::server::Identity;
 use segue_model::session::{Begin, Fail, FailKind, Journal, Session};
 use segue_model::value::{Row, Value};
@@ -11,13 +13,14 @@ use segue_model::value::{Row, Value};
 use super::blockers::without_literals;
 use super::connect::application_prefix;
 use super::server::text;
+use super::{install, orders, quarantine, spans};
 use crate::journal_row::{self, damaged, number};
 
 /// Each statement here touches a row or two.
-const LIMIT: Duration = Duration::from_secs(10);
+pub(super) const LIMIT: Duration = Duration::from_secs(10);
 
 /// The wait for another run that installs or claims at the same moment.
-const LOCK_WAIT: Duration = Duration::from_secs(5);
+pub(super) const LOCK_WAIT: Duration = Duration::from_secs(5);
 
 /// How often a backend that was told to end is looked for, 50 ms apart.
 const LOOKS_MAX: u32 = 200;
@@ -32,23 +35,11 @@ pub(super) struct PostgresJournal;
 
 impl Journal for PostgresJournal {
     fn exists(&self, session: &mut dyn Session) -> Result<bool, Fail> {
-        // Not `to_regclass`: that needs a right on the schema, which another role's journal does not give.
-        let sql = "SELECT 1 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-                   WHERE n.nspname = 'segue' AND c.relname = 'meta'";
-        Ok(!session.query(sql, &[], LIMIT)?.is_empty())
+        install::exists(session)
     }
 
     fn install(&self, session: &mut dyn Session) -> Result<(), Fail> {
-        if self.exists(session)? {
-            return check_format(session);
-        }
-        let identity = session.server()?.identity;
-        session.begin(Begin::Write { lock_wait: LOCK_WAIT })?;
-        let made = self.install_inside(session, &identity).and_then(|()| session.commit());
-        if made.is_err() {
-            session.rollback();
-        }
-        made
+        install::install(session)
     }
 
     fn identity(&self, session: &mut dyn Session) -> Result<Identity, Fail> {
@@ -128,11 +119,7 @@ impl Journal for PostgresJournal {
         attempt: u32,
         step: u32,
     ) -> Result<Option<Checkpoint>, Fail> {
-        let sql = "SELECT pass, next_bound, end_bound, rows FROM segue.checkpoint \
-                   WHERE migration = $1 AND attempt = $2::int AND step = $3::int";
-        let values = [id_value(id), Value::from(i64::from(attempt)), Value::from(i64::from(step))];
-        let rows = session.query(sql, &values, LIMIT)?;
-        rows.first().map(|row| journal_row::checkpoint(row, step)).transpose()
+        spans::checkpoint(session, id, attempt, step)
     }
 
     fn set_checkpoint(
@@ -142,20 +129,98 @@ impl Journal for PostgresJournal {
         attempt: u32,
         at: &Checkpoint,
     ) -> Result<(), Fail> {
-        let sql = "INSERT INTO segue.checkpoint (migration, attempt, step, pass, next_bound, end_bound, rows, at) \
-                   VALUES ($1, $2::int, $3::int, $4::int, $5::bigint, $6::bigint, $7::bigint, pg_catalog.clock_timestamp()) \
-                   ON CONFLICT (migration, attempt, step) DO UPDATE SET pass = excluded.pass, \
-                   next_bound = excluded.next_bound, end_bound = excluded.end_bound, rows = excluded.rows, at = excluded.at";
-        let values = [
-            id_value(id),
-            Value::from(i64::from(attempt)),
-            Value::from(i64::from(at.step)),
-            Value::from(i64::from(at.pass)),
-            Value::from(at.next),
-            Value::from(at.end),
-            Value::from(i64::try_from(at.rows).unwrap_or(i64::MAX)),
-        ];
-        session.execute(sql, &values, LIMIT).map(drop)
+        spans::set_checkpoint(session, id, attempt, at)
+    }
+
+    fn checkpoint_to_cut(
+        &self,
+        session: &mut dyn Session,
+        id: &MigrationId,
+        attempt: u32,
+        step: u32,
+    ) -> Result<Option<Checkpoint>, Fail> {
+        spans::checkpoint_to_cut(session, id, attempt, step)
+    }
+
+    fn spans(&self, session: &mut dyn Session, id: &MigrationId, attempt: u32, step: u32) -> Result<Vec<Span>, Fail> {
+        spans::spans(session, id, attempt, step)
+    }
+
+    fn take_span(
+        &self,
+        session: &mut dyn Session,
+        id: &MigrationId,
+        attempt: u32,
+        step: u32,
+        worker: &Worker,
+        waits: bool,
+    ) -> Result<Option<Span>, Fail> {
+        spans::take(session, id, attempt, step, worker, waits)
+    }
+
+    fn put_span(
+        &self,
+        session: &mut dyn Session,
+        id: &MigrationId,
+        attempt: u32,
+        span: &Span,
+        worker: Option<&Worker>,
+    ) -> Result<(), Fail> {
+        spans::put(session, id, attempt, span, worker)
+    }
+
+    fn end_span(&self, session: &mut dyn Session, id: &MigrationId, attempt: u32, span: &Span) -> Result<(), Fail> {
+        spans::end(session, id, attempt, span)
+    }
+
+    fn quarantine(
+        &self,
+        session: &mut dyn Session,
+        id: &MigrationId,
+        attempt: u32,
+        rows: &[Quarantined],
+    ) -> Result<(), Fail> {
+        quarantine::add(session, id, attempt, rows)
+    }
+
+    fn quarantined(
+        &self,
+        session: &mut dyn Session,
+        id: &MigrationId,
+        attempt: u32,
+        limit: u32,
+    ) -> Result<(u64, Vec<Quarantined>), Fail> {
+        quarantine::list(session, id, attempt, limit)
+    }
+
+    fn clear_quarantine(
+        &self,
+        session: &mut dyn Session,
+        id: &MigrationId,
+        attempt: u32,
+        step: u32,
+    ) -> Result<(), Fail> {
+        quarantine::clear(session, id, attempt, step)
+    }
+
+    fn orders(&self, session: &mut dyn Session, id: &MigrationId) -> Result<Orders, Fail> {
+        orders::orders(session, id)
+    }
+
+    fn set_orders(&self, session: &mut dyn Session, id: &MigrationId, orders: &Orders) -> Result<(), Fail> {
+        orders::set_orders(session, id, orders)
+    }
+
+    fn report(&self, session: &mut dyn Session, id: &MigrationId) -> Result<Option<(String, u64)>, Fail> {
+        orders::report(session, id)
+    }
+
+    fn set_report(&self, session: &mut dyn Session, id: &MigrationId, epoch: i64, report: &str) -> Result<(), Fail> {
+        orders::set_report(session, id, epoch, report)
+    }
+
+    fn epoch(&self, session: &mut dyn Session, id: &MigrationId) -> Result<Option<i64>, Fail> {
+        Ok(held(session, id)?.map(|lease| lease.epoch))
     }
 
     fn claim(
@@ -193,9 +258,7 @@ impl Journal for PostgresJournal {
     }
 
     fn holder(&self, session: &mut dyn Session, id: &MigrationId) -> Result<Option<(Holder, u64)>, Fail> {
-        let rows = session.query(include_str!("lease.sql"), &[id_value(id)], LIMIT)?;
-        let lease = rows.first().map(lease).transpose()?.flatten();
-        Ok(lease.filter(|lease| lease.life != Life::Gone).map(|lease| (lease.holder, lease.beat_age_s)))
+        Ok(held(session, id)?.map(|lease| (lease.holder, lease.beat_age_s)))
     }
 
     fn forget(&self, session: &mut dyn Session, id: &MigrationId) -> Result<(), Fail> {
@@ -203,6 +266,10 @@ impl Journal for PostgresJournal {
         let all = [
             "DELETE FROM segue.event WHERE migration = $1",
             "DELETE FROM segue.checkpoint WHERE migration = $1",
+            "DELETE FROM segue.span WHERE migration = $1",
+            "DELETE FROM segue.quarantine WHERE migration = $1",
+            "DELETE FROM segue.control WHERE migration = $1",
+            "DELETE FROM segue.report WHERE migration = $1",
             "DELETE FROM segue.heartbeat WHERE migration = $1",
             "DELETE FROM segue.lease WHERE migration = $1",
             "DELETE FROM segue.migration WHERE id = $1",
@@ -239,37 +306,6 @@ impl Journal for PostgresJournal {
     }
 }
 
-impl PostgresJournal {
-    fn install_inside(&self, session: &mut dyn Session, identity: &Identity) -> Result<(), Fail> {
-        // CREATE … IF NOT EXISTS is no protection against another run at the same moment; this lock is.
-        session.query("SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('segue journal'))", &[], LIMIT)?;
-        if self.exists(session)? {
-            return check_format(session);
-        }
-        // Where an administrator has made the schema for us, no right to create one is needed.
-        let there = session.query("SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = 'segue'", &[], LIMIT)?;
-        if there.is_empty() {
-            session.execute("CREATE SCHEMA segue; REVOKE ALL ON SCHEMA segue FROM PUBLIC", &[], LIMIT)?;
-        }
-        session.execute(include_str!("journal.sql"), &[], LIMIT)?;
-        let sql = "INSERT INTO segue.meta (system, database, timeline, format) VALUES ($1, $2, $3::bigint, $4::int)";
-        let mut values = identity_values(identity).to_vec();
-        values.push(Value::from(i64::from(FORMAT)));
-        session.execute(sql, &values, LIMIT).map(drop)
-    }
-}
-
-fn check_format(session: &mut dyn Session) -> Result<(), Fail> {
-    let rows = session.query("SELECT format FROM segue.meta", &[], LIMIT)?;
-    let found: i64 = number(rows.first().ok_or_else(|| damaged("`segue.meta` is empty"))?, 0)?;
-    if found == i64::from(FORMAT) {
-        return Ok(());
-    }
-    let message =
-        format!("the journal in this database has format {found}, and this version of segue knows format {FORMAT}");
-    Err(Fail::new(FailKind::Usage, message))
-}
-
 /// What can be told about the backend of a holder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Life {
@@ -281,6 +317,7 @@ enum Life {
 
 /// A lease that somebody has not given back.
 struct Lease {
+    epoch: i64,
     holder: Holder,
     life: Life,
     beat_age_s: u64,
@@ -298,6 +335,13 @@ impl Lease {
     }
 }
 
+/// Returns the lease while its holder may be alive.
+fn held(session: &mut dyn Session, id: &MigrationId) -> Result<Option<Lease>, Fail> {
+    let rows = session.query(include_str!("lease.sql"), &[id_value(id)], LIMIT)?;
+    let lease = rows.first().map(lease).transpose()?.flatten();
+    Ok(lease.filter(|lease| lease.life != Life::Gone))
+}
+
 fn lease(row: &Row) -> Result<Option<Lease>, Fail> {
     if row.get(1).and_then(Value::as_str).is_none() {
         return Ok(None);
@@ -308,7 +352,7 @@ fn lease(row: &Row) -> Result<Option<Lease>, Fail> {
         "gone" => Life::Gone,
         _ => Life::Hidden,
     };
-    Ok(Some(Lease { holder, life, beat_age_s: number(row, 5)? }))
+    Ok(Some(Lease { epoch: number(row, 0)?, holder, life, beat_age_s: number(row, 5)? }))
 }
 
 fn claim_inside(session: &mut dyn Session, id: &MigrationId, holder: &Holder, expiry: Duration) -> Result<Claim, Fail> {
@@ -340,7 +384,8 @@ fn claim_inside(session: &mut dyn Session, id: &MigrationId, holder: &Holder, ex
     session.execute(take, &values, LIMIT)?;
     let beat = "INSERT INTO segue.heartbeat (migration, epoch, at) VALUES ($1, $2::bigint, pg_catalog.clock_timestamp()) \
                 ON CONFLICT (migration) DO UPDATE SET epoch = excluded.epoch, at = excluded.at";
-    session.execute(beat, &[id, Value::from(epoch)], LIMIT)?;
+    session.execute(beat, &[id.clone(), Value::from(epoch)], LIMIT)?;
+    orders::make_room_for_report(session, id, epoch)?;
     Ok(Claim::Taken { epoch, from })
 }
 
@@ -358,7 +403,7 @@ fn wait_until_gone(session: &mut dyn Session, backend: &[Value; 2]) -> Result<()
     Err(Fail::new(FailKind::Server, format!("backend {pid} of an earlier run was told to end and is still there")))
 }
 
-fn identity_values(identity: &Identity) -> [Value; 3] {
+pub(super) fn identity_values(identity: &Identity) -> [Value; 3] {
     [
         Value::from(identity.system.as_str()),
         Value::from(identity.database.as_str()),
@@ -366,6 +411,6 @@ fn identity_values(identity: &Identity) -> [Value; 3] {
     ]
 }
 
-fn id_value(id: &MigrationId) -> Value {
+pub(super) fn id_value(id: &MigrationId) -> Value {
     Value::from(id.as_str())
 }

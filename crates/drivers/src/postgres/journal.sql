@@ -27,16 +27,6 @@ CREATE TABLE segue.event (
   note text NOT NULL,
   at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp());
 CREATE INDEX event_of_attempt ON segue.event (migration, attempt, seq);
-CREATE TABLE segue.checkpoint (
-  migration text NOT NULL,
-  attempt integer NOT NULL,
-  step integer NOT NULL,
-  pass integer NOT NULL,
-  next_bound bigint NOT NULL,
-  end_bound bigint NOT NULL,
-  rows bigint NOT NULL,
-  at timestamptz NOT NULL,
-  PRIMARY KEY (migration, attempt, step)) WITH (fillfactor = 50);
 CREATE TABLE segue.lease (
   migration text PRIMARY KEY,
   epoch bigint NOT NULL,

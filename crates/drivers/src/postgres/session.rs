@@ -1,20 +1,23 @@
 //! [`Session`] over one connection.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use segue_model::catalog::Catalog;
-use segue_model::ident::{Ident, TableName};
-use segue_model::lock::{LockMode, RelationLock};
+use segue_model::ident::TableName;
+use segue_model::lock::RelationLock;
+use segue_model::pressure::{Reading, Signal};
 use segue_model::server::Server;
 use segue_model::session::{Begin, Blocker, Cancel, Fail, FailKind, Session};
 use segue_model::sql::{Hole, Sql, StandardQuoting};
 use segue_model::value::{Row, Value};
 
 use super::cancel::Canceller;
+use super::lag::Lag;
 use super::run::{Reply, Wire};
 use super::server::{self, Login};
-use super::{blockers, inspect, shape};
+use super::statements::Statements;
+use super::{blockers, inspect, lock, pressure, shape};
 
 /// For what takes a round trip or two.
 const SHORT: Duration = Duration::from_secs(10);
@@ -50,8 +53,9 @@ pub(super) struct PostgresSession {
     lock_wait: Duration,
     /// The question for a shape is prepared; it stays so whatever becomes of the transaction.
     shape_prepared: bool,
-    /// Numbers the prepared statements, so that one that outlived an error does not stand in the way.
-    statements: u64,
+    statements: Statements,
+    /// What [`Session::pressure`] saw before.
+    lag: Lag,
     /// The place in the WAL that standbys are asked for, until they have it or more is committed here.
     standby_mark: Option<String>,
 }
@@ -59,30 +63,37 @@ pub(super) struct PostgresSession {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Transaction {
     None,
+    /// BEGIN goes with the first statement, which saves a round trip.
+    Begun(Begin),
     Open,
     /// A statement failed: COMMIT would answer as if all were well and roll back.
     Failed,
+    /// The message with BEGIN in it failed: whether the server has a transaction is not known, and nothing may run as if.
+    Void,
 }
 
 impl PostgresSession {
     pub(super) fn new(wire: Wire, login: Login) -> Self {
         Self {
             wire,
+            statements: Statements::new(login.pooled),
             login,
             transaction: Transaction::None,
             statement_timeout_ms: None,
             lock_timeout_ms: None,
             lock_wait: Duration::ZERO,
             shape_prepared: false,
-            statements: 0,
+            lag: Lag::default(),
             standby_mark: None,
         }
     }
 
-    /// Sends `sql` and keeps account of what it does to the transaction.
+    /// Sends one message and keeps account of what it does to the transaction.
     fn send(&mut self, sql: &str, limit: Duration) -> Result<Reply, Fail> {
         let answer = self.wire.send(sql, limit);
         match (&answer, self.transaction) {
+            (Ok(_), Transaction::Begun(_)) => self.transaction = Transaction::Open,
+            (Err(_), Transaction::Begun(_)) => self.transaction = Transaction::Void,
             (Err(_), Transaction::Open) => self.transaction = Transaction::Failed,
             // Only ROLLBACK TO SAVEPOINT succeeds in a failed transaction.
             (Ok(_), Transaction::Failed) => self.transaction = Transaction::Open,
@@ -91,45 +102,101 @@ impl PostgresSession {
         answer
     }
 
-    /// Lets the server end the statement itself: it does so also when we are gone.
-    fn budget(&mut self, sql: &str, limit: Duration) -> Result<(), Fail> {
-        if self.transaction == Transaction::Failed {
-            return Ok(());
-        }
+    /// Returns what must go before `sql`: BEGIN where it was not sent yet, and the limits that the server is to keep, which
+    /// it does also when we are gone.
+    fn opening(&mut self, sql: &str, limit: Duration) -> Vec<Sql> {
+        let mut opening = match self.transaction {
+            Transaction::Begun(begin) => vec![beginning(begin)],
+            Transaction::Failed | Transaction::Void => return Vec::new(),
+            Transaction::None | Transaction::Open => Vec::new(),
+        };
         let statement = millis(limit);
         if self.statement_timeout_ms != Some(statement) {
-            self.set("SET statement_timeout = {ms}", statement, limit)?;
+            opening.push(setting("SET statement_timeout = {ms}", statement));
             self.statement_timeout_ms = Some(statement);
         }
         if self.transaction == Transaction::None {
             // CREATE INDEX CONCURRENTLY waits for every older transaction, and must.
             let wait = if is_concurrent(sql) { 0 } else { LOCK_WAIT_OUTSIDE_MS };
             if self.lock_timeout_ms != Some(wait) {
-                self.set("SET lock_timeout = {ms}", wait, limit)?;
+                opening.push(setting("SET lock_timeout = {ms}", wait));
                 self.lock_timeout_ms = Some(wait);
             }
         }
-        Ok(())
+        opening
     }
 
-    fn set(&mut self, template: &'static str, ms: u64, limit: Duration) -> Result<(), Fail> {
-        let ms = i64::try_from(ms).unwrap_or(i64::MAX);
-        self.send(Sql::fill(&StandardQuoting, template, &[("ms", Hole::Int(ms))]).as_str(), limit.min(SHORT))?;
-        Ok(())
+    /// Sends what must go before, in a message of its own.
+    fn open(&mut self, sql: &str, limit: Duration) -> Result<(), Fail> {
+        let opening = self.opening(sql, limit);
+        if opening.is_empty() {
+            return Ok(());
+        }
+        let opening = Sql::fill(&StandardQuoting, "{all}", &[("all", Hole::Join(&opening, "; "))]);
+        self.settled(|session| session.send(opening.as_str(), limit.min(SHORT))).map(drop)
+    }
+
+    /// Runs what may hold settings of ours: they go where it fails, with the transaction that it was part of.
+    fn settled(&mut self, send: impl FnOnce(&mut Self) -> Result<Reply, Fail>) -> Result<Reply, Fail> {
+        let answer = send(self);
+        if answer.is_err() {
+            (self.statement_timeout_ms, self.lock_timeout_ms) = (None, None);
+        }
+        answer
     }
 
     fn run(&mut self, sql: &str, params: &[Value], limit: Duration) -> Result<Reply, Fail> {
-        self.budget(sql, limit)?;
-        if params.is_empty() {
-            return self.send(sql, limit);
+        if self.transaction == Transaction::Void {
+            return Err(given_up());
         }
-        self.statements += 1;
-        let (head, tail) = framed(self.statements, params)?;
-        let whole = [head.as_str(), sql, tail.as_str()].concat();
-        self.send(&whole, limit).map_err(|fail| Fail {
-            position: fail.position.map(|at| at.saturating_sub(head.as_str().len()).min(sql.len())),
-            ..fail
+        self.sweep()?;
+        let outside = self.transaction == Transaction::None;
+        match self.attempt(sql, params, limit) {
+            Err((fail, true)) if outside && !fail.outcome_unknown() => {
+                self.attempt(sql, params, limit).map_err(|(fail, _)| fail)
+            }
+            // The transaction is lost, and may succeed when it is done again.
+            Err((fail, true)) => Err(Fail { kind: FailKind::Serialization, ..fail }),
+            Err((fail, false)) => Err(fail),
+            Ok(reply) => Ok(reply),
+        }
+    }
+
+    /// Sends a statement; a failure comes with whether it only says that what was prepared is outdated.
+    fn attempt(&mut self, sql: &str, params: &[Value], limit: Duration) -> Result<Reply, (Fail, bool)> {
+        let framed = self.statements.framed(sql, params).map_err(|fail| (fail, false))?;
+        if params.is_empty() && self.transaction == Transaction::None {
+            // Alone: some statements cannot be one of several.
+            self.open(sql, limit).map_err(|fail| (fail, false))?;
+        }
+        let opening = self.opening(sql, limit);
+        let separator = if opening.is_empty() { "" } else { "; " };
+        let opening = Sql::fill(&StandardQuoting, "{all}", &[("all", Hole::Join(&opening, "; "))]);
+        let before = [opening.as_str(), separator, framed.head.as_str()].concat();
+        let whole = [before.as_str(), if framed.shows { sql } else { "" }, framed.tail.as_str()].concat();
+        let answer = self.settled(|session| session.send(&whole, limit));
+        self.statements.answered(&framed, sql, params.len(), answer.as_ref().err());
+        answer.map_err(|fail| {
+            let outdated = framed.is_outdated(&fail);
+            let position = fail.position.filter(|_| framed.shows);
+            let position = position.map(|at| at.saturating_sub(before.len()).min(sql.len()));
+            (Fail { position, ..fail }, outdated)
         })
+    }
+
+    /// Drops what is prepared and of no more use.
+    fn sweep(&mut self) -> Result<(), Fail> {
+        if self.transaction == Transaction::Failed {
+            return Ok(());
+        }
+        let Some(question) = self.statements.sweep() else { return Ok(()) };
+        self.open("", SHORT)?;
+        let rows = self.send(question.as_str(), SHORT)?.rows;
+        let there: Vec<_> = rows.iter().map(|row| server::text(row, 0)).collect();
+        match self.statements.swept(&there) {
+            Some(drops) => self.send(drops.as_str(), SHORT).map(drop),
+            None => Ok(()),
+        }
     }
 
     /// Where no transaction is open, one statement is one.
@@ -142,7 +209,10 @@ impl PostgresSession {
 
 impl Session for PostgresSession {
     fn server(&mut self) -> Result<Server, Fail> {
-        self.budget("", SHORT)?;
+        if self.transaction == Transaction::Void {
+            return Err(given_up());
+        }
+        self.open("", SHORT)?;
         server::server(&mut self.wire, &self.login, self.transaction != Transaction::None, SHORT)
     }
 
@@ -174,30 +244,22 @@ impl Session for PostgresSession {
         if self.transaction != Transaction::None {
             return Err(Fail::new(FailKind::Usage, "a transaction is open already"));
         }
-        let sql = match begin {
-            Begin::Read => Sql::fixed("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL lock_timeout = '5s'"),
-            Begin::Write { lock_wait } => Sql::fill(
-                &StandardQuoting,
-                "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = {ms}{idle}",
-                &[
-                    ("ms", Hole::Int(i64::try_from(millis(lock_wait)).unwrap_or(i64::MAX))),
-                    ("idle", Hole::Sql(&idle_limit(lock_wait))),
-                ],
-            ),
-        };
-        self.wire.send(sql.as_str(), SHORT)?;
         self.lock_wait = match begin {
             Begin::Read => SHORT,
             Begin::Write { lock_wait } => lock_wait,
         };
-        self.transaction = Transaction::Open;
+        self.transaction = Transaction::Begun(begin);
         Ok(())
     }
 
     fn commit(&mut self) -> Result<(), Fail> {
         match self.transaction {
             Transaction::None => return Err(Fail::new(FailKind::Usage, "no transaction is open")),
-            Transaction::Failed => {
+            Transaction::Begun(_) => {
+                self.transaction = Transaction::None;
+                return Ok(());
+            }
+            Transaction::Failed | Transaction::Void => {
                 self.rollback();
                 return Err(Fail::new(
                     FailKind::Server,
@@ -206,17 +268,18 @@ impl Session for PostgresSession {
             }
             Transaction::Open => {}
         }
-        let answer = self.budget("", COMMIT).and_then(|()| self.wire.send("COMMIT", COMMIT));
+        let mut message = self.opening("", COMMIT);
+        message.push(Sql::fixed("COMMIT"));
+        let message = Sql::fill(&StandardQuoting, "{all}", &[("all", Hole::Join(&message, "; "))]);
+        let answer = self.settled(|session| session.wire.send(message.as_str(), COMMIT));
         self.transaction = Transaction::None;
         self.standby_mark = None;
-        if answer.is_err() {
-            self.statement_timeout_ms = None;
-        }
         answer.map(drop)
     }
 
     fn rollback(&mut self) {
-        if self.transaction == Transaction::None {
+        if matches!(self.transaction, Transaction::None | Transaction::Begun(_)) {
+            self.transaction = Transaction::None;
             return;
         }
         self.transaction = Transaction::None;
@@ -229,24 +292,9 @@ impl Session for PostgresSession {
     }
 
     fn lock(&mut self, locks: &[RelationLock]) -> Result<(), Fail> {
-        let mut wanted: Vec<_> = locks.iter().filter_map(|lock| Some((word(lock.mode)?, lock))).collect();
-        if wanted.is_empty() {
-            return Ok(());
-        }
-        // Strongest last: the wait for it then happens with everything else in hand, and only once.
-        wanted.sort_by(|(_, one), (_, other)| (one.mode, &one.relation).cmp(&(other.mode, &other.relation)));
-        let statements: Vec<_> = wanted
-            .iter()
-            .map(|(mode, lock)| {
-                let holes = [("table", Hole::Table(&lock.relation)), ("mode", Hole::Sql(mode))];
-                Sql::fill(&StandardQuoting, "LOCK TABLE {table} IN {mode} MODE", &holes)
-            })
-            .collect();
-        let sql = Sql::fill(&StandardQuoting, "{all}", &[("all", Hole::Join(&statements, "; "))]);
-        let each = u32::try_from(statements.len()).unwrap_or(u32::MAX);
-        let limit = self.lock_wait.saturating_mul(each) + LOCK_MARGIN;
-        self.budget(sql.as_str(), limit)?;
-        self.send(sql.as_str(), limit).map(drop)
+        let Some((sql, number)) = lock::taking(locks) else { return Ok(()) };
+        let limit = self.lock_wait.saturating_mul(number) + LOCK_MARGIN;
+        self.run(sql.as_str(), &[], limit).map(drop)
     }
 
     fn execute(&mut self, sql: &str, params: &[Value], limit: Duration) -> Result<u64, Fail> {
@@ -294,6 +342,51 @@ impl Session for PostgresSession {
         self.standby_mark = (!rows.is_empty()).then_some(mark);
         Ok(rows.iter().map(|row| server::text(row, 0)).collect())
     }
+
+    fn pressure(&mut self, signals: &[Signal]) -> Result<Vec<(Signal, Reading)>, Fail> {
+        let sql = pressure::question(signals, self.login.version);
+        let asked = Instant::now();
+        let rows = self.run(sql.as_str(), &[], SHORT)?.rows;
+        let reached = &self.wire.route().endpoint;
+        Ok(pressure::readings(signals, &rows, &mut self.lag, asked, reached))
+    }
+
+    fn others_at_work(&mut self) -> Result<bool, Fail> {
+        let rows = self.run(include_str!("others.sql"), &[], SHORT)?.rows;
+        // What cannot be read may be work.
+        Ok(rows.first().and_then(|row| row.first()).and_then(Value::as_bool).unwrap_or(true))
+    }
+
+    fn seconds_now(&mut self) -> Result<i64, Fail> {
+        let sql = "SELECT pg_catalog.floor(EXTRACT(epoch FROM pg_catalog.clock_timestamp()))::bigint";
+        let rows = self.run(sql, &[], SHORT)?.rows;
+        let now = rows.first().and_then(|row| row.first()).and_then(Value::as_i64);
+        now.ok_or_else(|| Fail::new(FailKind::Server, "the server does not tell the time"))
+    }
+}
+
+/// Returns the statements that begin a transaction, as one text.
+fn beginning(begin: Begin) -> Sql {
+    match begin {
+        Begin::Read => Sql::fixed("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL lock_timeout = '5s'"),
+        Begin::Write { lock_wait } => Sql::fill(
+            &StandardQuoting,
+            "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = {ms}{idle}",
+            &[
+                ("ms", Hole::Int(i64::try_from(millis(lock_wait)).unwrap_or(i64::MAX))),
+                ("idle", Hole::Sql(&idle_limit(lock_wait))),
+            ],
+        ),
+    }
+}
+
+fn setting(template: &'static str, ms: u64) -> Sql {
+    Sql::fill(&StandardQuoting, template, &[("ms", Hole::Int(i64::try_from(ms).unwrap_or(i64::MAX)))])
+}
+
+fn given_up() -> Fail {
+    let message = "the transaction could not begin with its first statement, so nothing more is done in it";
+    Fail::new(FailKind::Server, message)
 }
 
 fn millis(limit: Duration) -> u64 {
@@ -321,54 +414,4 @@ fn idle_limit(lock_wait: Duration) -> Sql {
 
 fn is_concurrent(sql: &str) -> bool {
     sql.split_whitespace().take(6).any(|word| word.eq_ignore_ascii_case("concurrently"))
-}
-
-/// Returns what stands before and after a statement with parameters.
-///
-/// PREPARE and EXECUTE in one message of the simple protocol: the server binds the values, and every type of result comes
-/// back as text, which the extended protocol of the driver cannot do.
-fn framed(number: u64, params: &[Value]) -> Result<(Sql, Sql), Fail> {
-    let name = Ident::of_ours("segue", "", &number.to_string(), 63);
-    let types = vec![Sql::fixed("text"); params.len()];
-    let values = params.iter().map(literal).collect::<Result<Vec<_>, _>>()?;
-    let head = Sql::fill(
-        &StandardQuoting,
-        "PREPARE {name} ({types}) AS ",
-        &[("name", Hole::Name(&name)), ("types", Hole::Join(&types, ", "))],
-    );
-    // On a line of its own: the statement may end with a comment.
-    let tail = Sql::fill(
-        &StandardQuoting,
-        "\n; EXECUTE {name} ({values}); DEALLOCATE {again}",
-        &[("name", Hole::Name(&name)), ("values", Hole::Join(&values, ", ")), ("again", Hole::Name(&name))],
-    );
-    Ok((head, tail))
-}
-
-fn literal(value: &Value) -> Result<Sql, Fail> {
-    let text = match value {
-        Value::Null => return Ok(Sql::fixed("NULL")),
-        Value::Int(number) => number.to_string(),
-        Value::Text(text) => text.clone(),
-        Value::Real(_) | Value::Bytes(_) => {
-            return Err(Fail::new(FailKind::Usage, "PostgreSQL takes parameters as text or whole numbers"));
-        }
-    };
-    Ok(Sql::fill(&StandardQuoting, "{value}", &[("value", Hole::Text(&text))]))
-}
-
-/// Returns how LOCK TABLE spells a mode; SQLite's have none.
-fn word(mode: LockMode) -> Option<Sql> {
-    let word = match mode {
-        LockMode::None | LockMode::Write => return None,
-        LockMode::AccessShare => "ACCESS SHARE",
-        LockMode::RowShare => "ROW SHARE",
-        LockMode::RowExclusive => "ROW EXCLUSIVE",
-        LockMode::ShareUpdateExclusive => "SHARE UPDATE EXCLUSIVE",
-        LockMode::Share => "SHARE",
-        LockMode::ShareRowExclusive => "SHARE ROW EXCLUSIVE",
-        LockMode::Exclusive => "EXCLUSIVE",
-        LockMode::AccessExclusive => "ACCESS EXCLUSIVE",
-    };
-    Some(Sql::fixed(word))
 }

@@ -8,8 +8,8 @@ use segue_model::session::{Fail, FailKind, Session};
 
 use super::address::Address;
 use super::cancel::Watch;
-use super::error;
 use super::run::SqliteSession;
+use super::{error, functions};
 
 /// How long the first read may take: it waits out a process that recovers the file.
 const FIRST_READ: Duration = Duration::from_secs(10);
@@ -42,6 +42,7 @@ fn settle(connection: &mut Connection) -> rusqlite::Result<std::sync::Arc<Watch>
     // A mistyped `"name"` is an error instead of a text.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DDL, false)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, false)?;
+    functions::add(connection)?;
     Watch::over(connection)
 }
 

@@ -96,7 +96,18 @@ pub(super) fn inspect(session: &mut SqliteSession) -> Result<Catalog, Fail> {
 
 /// SQLite's own tables, and those of our journal.
 fn is_systems(name: &str) -> bool {
-    let ours = ["segue_meta", "segue_migration", "segue_event", "segue_checkpoint", "segue_lease", "segue_heartbeat"];
+    let ours = [
+        "segue_meta",
+        "segue_migration",
+        "segue_event",
+        "segue_checkpoint",
+        "segue_span",
+        "segue_quarantine",
+        "segue_control",
+        "segue_report",
+        "segue_lease",
+        "segue_heartbeat",
+    ];
     name.starts_with("sqlite_") || ours.contains(&name)
 }
 

@@ -4,18 +4,17 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use segue_model::ident::MigrationId;
-use segue_model::journal::{Checkpoint, Claim, Event, FORMAT, Holder, Leftover, Record, State};
+use segue_model::journal::{
+    Checkpoint, Claim, Event, Holder, Leftover, Orders, Quarantined, Record, Span, State, Worker,
+};
 use segue_model::server::Identity;
 use segue_model::session::{Begin, Fail, FailKind, Journal, Session};
 use segue_model::value::Value;
 
-use super::{cancel, hold};
+use super::{cancel, hold, install, orders, quarantine, spans};
 use crate::journal_row::{self, number, text};
 
-/// Statements that create what is missing, apart by `;`.
-const CREATE: &str = include_str!("journal.sql");
-
-const LIMIT: Duration = Duration::from_secs(30);
+pub(super) const LIMIT: Duration = Duration::from_secs(30);
 
 /// How long a transaction of the journal's own waits for the write lock: a waiter of SQLite's keeps nobody out.
 const LOCK_WAIT: Duration = Duration::from_secs(10);
@@ -23,9 +22,6 @@ const LOCK_WAIT: Duration = Duration::from_secs(10);
 /// How often it is done again when readers kept its COMMIT from ending, and the rest between: ten seconds in all.
 const COMMIT_TRIES: u32 = 80;
 const COMMIT_REST: Duration = Duration::from_millis(75);
-
-const META: &str =
-    "INSERT INTO main.segue_meta (key, value) VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET value = excluded.value";
 
 const RECORDS: &str = "SELECT id, checksum, plan, hash, state, attempt, max(CAST(strftime('%s', 'now') AS INTEGER) - state_at, 0), \
     strftime('%Y-%m-%dT%H:%M:%SZ', changed_at, 'unixepoch') FROM main.segue_migration ORDER BY id";
@@ -43,13 +39,6 @@ const EVENTS: &str = "SELECT step, mark, pid, backend_start, shape, note FROM ma
 
 const RECORD: &str = "INSERT INTO main.segue_event (migration, attempt, step, mark, pid, backend_start, shape, note, at) \
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, strftime('%s', 'now'))";
-
-const CHECKPOINT: &str = "SELECT pass, next, \"end\", rows FROM main.segue_checkpoint \
-    WHERE migration = $1 AND attempt = $2 AND step = $3";
-
-const SET_CHECKPOINT: &str = "INSERT INTO main.segue_checkpoint (migration, attempt, step, pass, next, \"end\", rows) \
-    VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (migration, attempt, step) \
-    DO UPDATE SET pass = excluded.pass, next = excluded.next, \"end\" = excluded.\"end\", rows = excluded.rows";
 
 const LEASE: &str = "SELECT epoch, name, pid, backend_start FROM main.segue_lease WHERE migration = $1";
 
@@ -76,45 +65,33 @@ impl SqliteJournal {
     pub(super) fn new(lock_file: PathBuf) -> Self {
         Self { lock_file }
     }
+
+    /// Returns the lease while its holder's process has the file's lock.
+    fn held(&self, session: &mut dyn Session, id: &MigrationId) -> Result<Option<(i64, Holder)>, Fail> {
+        let lease = lease(session, id)?.filter(|_| hold::is_held(&self.lock_file));
+        Ok(lease.and_then(|(epoch, holder)| Some((epoch, holder?))))
+    }
 }
 
 impl Journal for SqliteJournal {
     fn exists(&self, session: &mut dyn Session) -> Result<bool, Fail> {
-        let there = "SELECT 1 FROM main.sqlite_schema WHERE type = 'table' AND name = 'segue_meta'";
-        Ok(!session.query(there, &[], LIMIT)?.is_empty())
+        install::exists(session)
     }
 
     fn install(&self, session: &mut dyn Session) -> Result<(), Fail> {
-        if self.exists(session)? {
-            return check_format(session);
-        }
-        // Asked before our first write, which would put our own library's version into the file's header.
-        let server = session.server()?;
-        in_transaction(session, |session| {
-            for statement in CREATE.split(';') {
-                session.execute(statement, &[], LIMIT)?;
-            }
-            if !session.query("SELECT 1 FROM main.segue_meta WHERE key = 'format'", &[], LIMIT)?.is_empty() {
-                return check_format(session);
-            }
-            let number = server.app_version.as_ref().map(|v| v.major * 1_000_000 + v.minor * 1000 + v.patch);
-            set_meta(session, "format", &FORMAT.to_string())?;
-            set_meta(session, "system", &server.identity.system)?;
-            set_meta(session, "database", &server.identity.database)?;
-            set_meta(session, "app_version", &number.map(|n| n.to_string()).unwrap_or_default())
-        })
+        install::install(session)
     }
 
     fn identity(&self, session: &mut dyn Session) -> Result<Identity, Fail> {
-        check_format(session)?;
-        let system = meta(session, "system")?.unwrap_or_default();
-        let database = meta(session, "database")?.unwrap_or_default();
+        install::check_readable(session)?;
+        let system = install::meta(session, "system")?.unwrap_or_default();
+        let database = install::meta(session, "database")?.unwrap_or_default();
         Ok(Identity { system, database, timeline: 0 })
     }
 
     fn set_identity(&self, session: &mut dyn Session, identity: &Identity) -> Result<(), Fail> {
-        set_meta(session, "system", &identity.system)?;
-        set_meta(session, "database", &identity.database)
+        install::set_meta(session, "system", &identity.system)?;
+        install::set_meta(session, "database", &identity.database)
     }
 
     fn records(&self, session: &mut dyn Session) -> Result<Vec<Record>, Fail> {
@@ -166,9 +143,7 @@ impl Journal for SqliteJournal {
         attempt: u32,
         step: u32,
     ) -> Result<Option<Checkpoint>, Fail> {
-        let params = [id.as_str().into(), Value::Int(attempt.into()), Value::Int(step.into())];
-        let rows = session.query(CHECKPOINT, &params, LIMIT)?;
-        rows.first().map(|row| journal_row::checkpoint(row, step)).transpose()
+        spans::checkpoint(session, id, attempt, step)
     }
 
     fn set_checkpoint(
@@ -178,16 +153,98 @@ impl Journal for SqliteJournal {
         attempt: u32,
         at: &Checkpoint,
     ) -> Result<(), Fail> {
-        let params = [
-            Value::from(id.as_str()),
-            Value::Int(attempt.into()),
-            Value::Int(at.step.into()),
-            Value::Int(at.pass.into()),
-            Value::Int(at.next),
-            Value::Int(at.end),
-            Value::Int(i64::try_from(at.rows).unwrap_or(i64::MAX)),
-        ];
-        session.execute(SET_CHECKPOINT, &params, LIMIT).map(|_| ())
+        spans::set_checkpoint(session, id, attempt, at)
+    }
+
+    fn checkpoint_to_cut(
+        &self,
+        session: &mut dyn Session,
+        id: &MigrationId,
+        attempt: u32,
+        step: u32,
+    ) -> Result<Option<Checkpoint>, Fail> {
+        spans::checkpoint_to_cut(session, id, attempt, step)
+    }
+
+    fn spans(&self, session: &mut dyn Session, id: &MigrationId, attempt: u32, step: u32) -> Result<Vec<Span>, Fail> {
+        spans::spans(session, id, attempt, step)
+    }
+
+    fn take_span(
+        &self,
+        session: &mut dyn Session,
+        id: &MigrationId,
+        attempt: u32,
+        step: u32,
+        worker: &Worker,
+        waits: bool,
+    ) -> Result<Option<Span>, Fail> {
+        spans::take(session, id, attempt, step, worker, waits)
+    }
+
+    fn put_span(
+        &self,
+        session: &mut dyn Session,
+        id: &MigrationId,
+        attempt: u32,
+        span: &Span,
+        worker: Option<&Worker>,
+    ) -> Result<(), Fail> {
+        spans::put(session, id, attempt, span, worker)
+    }
+
+    fn end_span(&self, session: &mut dyn Session, id: &MigrationId, attempt: u32, span: &Span) -> Result<(), Fail> {
+        spans::end(session, id, attempt, span)
+    }
+
+    fn quarantine(
+        &self,
+        session: &mut dyn Session,
+        id: &MigrationId,
+        attempt: u32,
+        rows: &[Quarantined],
+    ) -> Result<(), Fail> {
+        quarantine::add(session, id, attempt, rows)
+    }
+
+    fn quarantined(
+        &self,
+        session: &mut dyn Session,
+        id: &MigrationId,
+        attempt: u32,
+        limit: u32,
+    ) -> Result<(u64, Vec<Quarantined>), Fail> {
+        quarantine::list(session, id, attempt, limit)
+    }
+
+    fn clear_quarantine(
+        &self,
+        session: &mut dyn Session,
+        id: &MigrationId,
+        attempt: u32,
+        step: u32,
+    ) -> Result<(), Fail> {
+        quarantine::clear(session, id, attempt, step)
+    }
+
+    fn orders(&self, session: &mut dyn Session, id: &MigrationId) -> Result<Orders, Fail> {
+        orders::orders(session, id)
+    }
+
+    fn set_orders(&self, session: &mut dyn Session, id: &MigrationId, orders: &Orders) -> Result<(), Fail> {
+        orders::set_orders(session, id, orders)
+    }
+
+    fn report(&self, session: &mut dyn Session, id: &MigrationId) -> Result<Option<(String, u64)>, Fail> {
+        orders::report(session, id)
+    }
+
+    fn set_report(&self, session: &mut dyn Session, id: &MigrationId, epoch: i64, report: &str) -> Result<(), Fail> {
+        orders::set_report(session, id, epoch, report)
+    }
+
+    fn epoch(&self, session: &mut dyn Session, id: &MigrationId) -> Result<Option<i64>, Fail> {
+        Ok(self.held(session, id)?.map(|(epoch, _)| epoch))
     }
 
     /// The lock of [`segue_model::session::Connector::hold`] keeps every other process out, so whoever is still noted is dead.
@@ -226,9 +283,7 @@ impl Journal for SqliteJournal {
     }
 
     fn holder(&self, session: &mut dyn Session, id: &MigrationId) -> Result<Option<(Holder, u64)>, Fail> {
-        let Some((_, Some(holder))) = lease(session, id)?.filter(|_| hold::is_held(&self.lock_file)) else {
-            return Ok(None);
-        };
+        let Some((_, holder)) = self.held(session, id)? else { return Ok(None) };
         let rows = session.query(BEAT_AGE, &[id.as_str().into()], LIMIT)?;
         let age = rows.first().map(|row| number(row, 0)).transpose()?.unwrap_or(0);
         Ok(Some((holder, age)))
@@ -238,6 +293,10 @@ impl Journal for SqliteJournal {
         let all = [
             "DELETE FROM main.segue_event WHERE migration = $1",
             "DELETE FROM main.segue_checkpoint WHERE migration = $1",
+            "DELETE FROM main.segue_span WHERE migration = $1",
+            "DELETE FROM main.segue_quarantine WHERE migration = $1",
+            "DELETE FROM main.segue_control WHERE migration = $1",
+            "DELETE FROM main.segue_report WHERE migration = $1",
             "DELETE FROM main.segue_heartbeat WHERE migration = $1",
             "DELETE FROM main.segue_lease WHERE migration = $1",
             "DELETE FROM main.segue_migration WHERE id = $1",
@@ -253,7 +312,10 @@ impl Journal for SqliteJournal {
     }
 }
 
-fn in_transaction<T>(session: &mut dyn Session, body: impl Fn(&mut dyn Session) -> Result<T, Fail>) -> Result<T, Fail> {
+pub(super) fn in_transaction<T>(
+    session: &mut dyn Session,
+    body: impl Fn(&mut dyn Session) -> Result<T, Fail>,
+) -> Result<T, Fail> {
     let mut tries = 1;
     loop {
         session.begin(Begin::Write { lock_wait: LOCK_WAIT })?;
@@ -273,29 +335,6 @@ fn in_transaction<T>(session: &mut dyn Session, body: impl Fn(&mut dyn Session) 
             }
         }
     }
-}
-
-fn check_format(session: &mut dyn Session) -> Result<(), Fail> {
-    let format = meta(session, "format")?.unwrap_or_default();
-    if format == FORMAT.to_string() {
-        return Ok(());
-    }
-    Err(Fail::new(
-        FailKind::Usage,
-        format!(
-            "the journal in this database has format `{}`, and this version reads format {FORMAT}: use the version that wrote it",
-            format.escape_debug()
-        ),
-    ))
-}
-
-fn meta(session: &mut dyn Session, key: &str) -> Result<Option<String>, Fail> {
-    let rows = session.query("SELECT value FROM main.segue_meta WHERE key = $1", &[key.into()], LIMIT)?;
-    Ok(rows.first().and_then(|row| row.first()).and_then(Value::as_str).map(str::to_owned))
-}
-
-fn set_meta(session: &mut dyn Session, key: &str, value: &str) -> Result<(), Fail> {
-    session.execute(META, &[key.into(), value.into()], LIMIT).map(|_| ())
 }
 
 fn lease(session: &mut dyn Session, id: &MigrationId) -> Result<Option<(i64, Option<Holder>)>, Fail> {

@@ -8,10 +8,6 @@ CREATE TABLE IF NOT EXISTS main.segue_event (
   seq INTEGER PRIMARY KEY, migration TEXT NOT NULL, attempt INTEGER NOT NULL, step INTEGER NOT NULL, mark TEXT NOT NULL,
   pid INTEGER NOT NULL, backend_start TEXT NOT NULL, shape TEXT NOT NULL, note TEXT NOT NULL, at INTEGER NOT NULL);
 
-CREATE TABLE IF NOT EXISTS main.segue_checkpoint (
-  migration TEXT NOT NULL, attempt INTEGER NOT NULL, step INTEGER NOT NULL, pass INTEGER NOT NULL,
-  next INTEGER NOT NULL, "end" INTEGER NOT NULL, rows INTEGER NOT NULL, PRIMARY KEY (migration, attempt, step));
-
 CREATE TABLE IF NOT EXISTS main.segue_lease (
   migration TEXT NOT NULL PRIMARY KEY, epoch INTEGER NOT NULL, name TEXT, pid INTEGER, backend_start TEXT);
 

@@ -5,13 +5,19 @@ mod cancel;
 mod connect;
 mod ddl;
 mod error;
+mod functions;
 mod header;
 mod hold;
 mod inspect;
+mod install;
 mod journal;
+mod orders;
+mod pressure;
+mod quarantine;
 mod run;
 mod server;
 mod shape;
+mod spans;
 
 use std::time::Duration;
 

@@ -3,17 +3,20 @@
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use rusqlite::config::DbConfig;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Statement};
 use segue_model::catalog::Catalog;
 use segue_model::ident::TableName;
 use segue_model::lock::RelationLock;
+use segue_model::pressure::{Reading, Signal};
 use segue_model::server::Server;
 use segue_model::session::{Begin, Blocker, Cancel, Fail, FailKind, Session};
 use segue_model::value::{Row, Value};
 
 use super::address::Address;
 use super::cancel::{Canceller, Watch};
+use super::pressure::{self, Seen};
 use super::{error, inspect, server, shape};
 
 /// How long BEGIN and COMMIT may take beyond the wait for the lock: writing what the transaction changed.
@@ -30,11 +33,13 @@ pub(super) struct SqliteSession {
     pub(super) address: Address,
     pub(super) fresh_name: String,
     transaction: Option<Begin>,
+    /// What others did to the file, as [`Session::others_at_work`] saw it.
+    pub(super) seen: Seen,
 }
 
 impl SqliteSession {
     pub(super) fn new(connection: Connection, watch: Arc<Watch>, address: Address, fresh_name: String) -> Self {
-        Self { connection, watch, address, fresh_name, transaction: None }
+        Self { connection, watch, address, fresh_name, transaction: None, seen: Seen::default() }
     }
 
     /// Returns whether SQLite itself refuses writes to the file.
@@ -80,9 +85,21 @@ impl SqliteSession {
     }
 
     fn end_of_transaction(&mut self) {
-        if self.transaction.take() == Some(Begin::Read) {
-            // Fails only when SQLite is out of memory; then the next write says so.
-            let _ = self.statement("PRAGMA query_only = OFF");
+        match self.transaction.take() {
+            Some(Begin::Read) => {
+                // Fails only when SQLite is out of memory; then the next write says so.
+                let _ = self.statement("PRAGMA query_only = OFF");
+            }
+            Some(Begin::Write { .. }) => self.usual_schema_rules(),
+            None => {}
+        }
+    }
+
+    /// What a reviewed statement switched on for its own transaction ends with it, however it ends.
+    fn usual_schema_rules(&self) {
+        for rule in [DbConfig::SQLITE_DBCONFIG_LEGACY_ALTER_TABLE, DbConfig::SQLITE_DBCONFIG_WRITABLE_SCHEMA] {
+            // Fails only for a connection that is closed.
+            let _ = self.connection.set_db_config(rule, false);
         }
     }
 }
@@ -177,6 +194,20 @@ impl Session for SqliteSession {
 
     fn lagging_standbys(&mut self) -> Result<Vec<String>, Fail> {
         Ok(vec![])
+    }
+
+    fn pressure(&mut self, signals: &[Signal]) -> Result<Vec<(Signal, Reading)>, Fail> {
+        Ok(pressure::readings(signals, &self.address.path))
+    }
+
+    /// Every other connection counts, those of our own process too: the file does not tell them apart. So it is asked on
+    /// the session that does the work.
+    fn others_at_work(&mut self) -> Result<bool, Fail> {
+        pressure::others_at_work(self)
+    }
+
+    fn seconds_now(&mut self) -> Result<i64, Fail> {
+        pressure::seconds_now(self)
     }
 }
 

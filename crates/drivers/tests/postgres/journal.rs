@@ -4,7 +4,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use segue_model::ident::MigrationId;
-use segue_model::journal::{Checkpoint, Claim, Event, Holder, Mark, Record, State};
+use segue_model::journal::{Claim, Event, Holder, Mark, Record, State};
 use segue_model::session::{Begin, FailKind, Session};
 use segue_testkit::client::Client;
 
@@ -58,7 +58,7 @@ fn two_runs_install_at_once_and_another_format_is_refused() {
         db.client.batch("UPDATE segue.meta SET format = 99");
         let fail = journal.install(session.as_mut()).unwrap_err();
         assert_eq!(fail.kind, FailKind::Usage);
-        assert!(fail.message.contains("99") && fail.message.contains('1'), "{fail}");
+        assert!(fail.message.contains("99") && fail.message.contains('2'), "{fail}");
     });
 }
 
@@ -102,12 +102,6 @@ fn what_is_written_is_read_and_goes_with_its_transaction() {
         events.iter().for_each(|event| journal.record(session, event).unwrap());
         assert_eq!(journal.events(session, &id("m"), 2).unwrap(), events);
         assert_eq!(journal.events(session, &id("m"), 1).unwrap(), []);
-        let mut at = Checkpoint { step: 3, pass: 1, next: -5, end: i64::MAX, rows: 0 };
-        assert_eq!(journal.checkpoint(session, &id("m"), 2, 3).unwrap(), None);
-        journal.set_checkpoint(session, &id("m"), 2, &at).unwrap();
-        (at.next, at.rows) = (9, 4);
-        journal.set_checkpoint(session, &id("m"), 2, &at).unwrap();
-        assert_eq!(journal.checkpoint(session, &id("m"), 2, 3).unwrap(), Some(at));
     });
 }
 

@@ -3,10 +3,14 @@
 
 mod inspect;
 mod journal;
+mod moving;
+mod pressure;
 mod session;
 mod shape;
 mod standbys;
+mod statements;
 mod tls;
+mod upgrade;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -15,5 +15,6 @@ SELECT c.oid, n.nspname, c.relname, c.relkind, c.relispartition, pg_get_userbyid
   c.relpersistence
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
-  AND NOT (n.nspname = 'segue' AND c.relname IN ('meta', 'migration', 'event', 'checkpoint', 'lease', 'heartbeat'))
+  AND NOT (n.nspname = 'segue' AND c.relname IN (
+    'meta', 'migration', 'event', 'checkpoint', 'span', 'quarantine', 'control', 'report', 'lease', 'heartbeat'))
 ORDER BY n.nspname COLLATE "C", c.relname COLLATE "C"

@@ -8,6 +8,7 @@ use crate::classify::classify;
 use crate::dialect::{Planned, dialect};
 use crate::fingerprint::fingerprint;
 use crate::group::causes;
+use crate::moving::{self, moving};
 use crate::operation::{Context, Operation};
 use crate::refusal::Refused;
 use crate::strategy::{choose, rollback_points};
@@ -21,9 +22,13 @@ use crate::wanted::touched;
 pub(crate) fn assemble(operations: &[Operation<'_>], context: &Context<'_>, shape: &str) -> Result<Plan, Vec<Refused>> {
     let planned = planned(operations, context)?;
     let (strategy, reason) = choose(operations, context);
-    let notes = notes(operations, &planned, context.migration);
+    let mut notes = notes(operations, &planned, context.migration);
+    notes.extend(moving::note(context.migration));
     let flip = sentences(planned.iter().map(|planned| planned.flip.as_str()));
-    let steps = in_order(planned);
+    let mut steps = in_order(planned);
+    if moving::is_lazy(context.migration) {
+        moving::leave_for_later(&mut steps);
+    }
     let Context { migration, catalog, server, .. } = context;
     let mut plan = Plan {
         engine: server.engine,
@@ -116,5 +121,6 @@ fn evidence(plan: &Plan, context: &Context<'_>) -> Evidence {
         server_version: context.server.version.text(context.server.engine),
         rows: tables().filter_map(|table| Some((table.name.to_string(), table.size.rows?))).collect(),
         bytes: tables().map(|table| (table.name.to_string(), table.size.bytes)).collect(),
+        moving: moving(&plan.steps, context),
     }
 }

@@ -5,6 +5,7 @@
 mod assemble;
 mod classify;
 mod figures;
+mod moving;
 mod strategy;
 mod transform;
 mod wanted;
@@ -31,7 +32,7 @@ use segue_model::server::Server;
 use segue_model::verdict::{Finding, Verdict};
 
 use crate::group::{causes, group, sorted};
-use crate::operation::{Context, Operation};
+use crate::operation::{Context, Operation, Thresholds};
 use crate::refusal::Refused;
 
 /// Returns the tables that exist already and that the file names, up and down, sorted.
@@ -50,12 +51,12 @@ pub fn depends(migration: &Migration) -> Vec<&MigrationId> {
 
 /// Returns what each change would cost as written, also of a file that [`plan`] refuses.
 pub fn verdicts(migration: &Migration, catalog: &Catalog, server: &Server, answers: &Answers) -> Vec<Verdict> {
-    classify::classify(&Context { migration, catalog, server, answers })
+    classify::classify(&Context { migration, catalog, server, answers, thresholds: &Thresholds::DEFAULT })
 }
 
 /// Returns what the rules say of each change, also of a file that [`plan`] refuses.
 pub fn findings(migration: &Migration, catalog: &Catalog, server: &Server, answers: &Answers) -> Vec<Finding> {
-    classify::all_findings(&Context { migration, catalog, server, answers })
+    classify::all_findings(&Context { migration, catalog, server, answers, thresholds: &Thresholds::DEFAULT })
 }
 
 /// Returns the questions that are still open, given the answers so far; none when [`plan`] can decide.
@@ -67,8 +68,9 @@ pub fn probes(
     catalog: &Catalog,
     server: &Server,
     answers: &Answers,
+    thresholds: &Thresholds,
 ) -> Result<Vec<Probe>, Vec<Refused>> {
-    let context = Context { migration, catalog, server, answers };
+    let context = Context { migration, catalog, server, answers, thresholds };
     let operations = operations(&context)?;
     let dialect = dialect::dialect(catalog.engine);
     let (mut open, mut refused): (Vec<Probe>, Vec<Refused>) = (vec![], vec![]);
@@ -87,7 +89,8 @@ pub fn probes(
     Ok(open)
 }
 
-/// Returns the plan of a file. `shape` is the structure of the [`touched`] tables as the session prints it.
+/// Returns the plan of a file. `shape` is the structure of the [`touched`] tables as the session prints it; `thresholds` say
+/// by how many rows the way is chosen in which they are brought over.
 ///
 /// # Errors
 /// Every refusal, sorted by place.
@@ -97,8 +100,9 @@ pub fn plan(
     server: &Server,
     answers: &Answers,
     shape: &str,
+    thresholds: &Thresholds,
 ) -> Result<Plan, Vec<Refused>> {
-    let context = Context { migration, catalog, server, answers };
+    let context = Context { migration, catalog, server, answers, thresholds };
     assemble::assemble(&operations(&context)?, &context, shape)
 }
 
@@ -106,7 +110,8 @@ pub fn plan(
 fn operations<'a>(context: &Context<'a>) -> Result<Vec<Operation<'a>>, Vec<Refused>> {
     let grouped = group(context.migration, context.catalog);
     let chosen = grouped.as_ref().ok().map(|operations| strategy::choose(operations, context).0);
-    let directives = strategy::refused_directives(context.migration, chosen);
+    let moves = grouped.as_ref().is_ok_and(|operations| operations.iter().any(Operation::moves_rows));
+    let directives = strategy::refused_directives(context.migration, chosen, moves);
     match grouped {
         Ok(operations) if directives.is_empty() => Ok(operations),
         Ok(_) => Err(sorted(directives)),

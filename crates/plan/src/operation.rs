@@ -7,6 +7,7 @@ use segue_model::ident::Ident;
 use segue_model::probe::Answers;
 use segue_model::server::Server;
 use segue_model::sql::TypeName;
+use serde::{Deserialize, Serialize};
 
 /// All that a dialect may look at.
 #[derive(Clone, Copy)]
@@ -19,6 +20,29 @@ pub struct Context<'a> {
     pub server: &'a Server,
     /// What the probes said so far.
     pub answers: &'a Answers,
+    /// Which way rows are brought over.
+    pub thresholds: &'a Thresholds,
+}
+
+/// From how many rows on the rows of a table are brought over in another way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Thresholds {
+    /// A table of fewer rows needs neither pacing nor throttle.
+    pub inline_below: u64,
+    /// A table of more rows takes so long that nobody should have to watch.
+    pub background_above: u64,
+}
+
+impl Thresholds {
+    /// What holds where nobody set anything.
+    pub const DEFAULT: Self = Self { inline_below: 100_000, background_above: 10_000_000 };
+}
+
+impl Default for Thresholds {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
 }
 
 /// Changes that belong together, resolved against the catalog: names are spelled as the catalog spells them.
@@ -154,6 +178,14 @@ impl<'a> Operation<'a> {
             Self::Fill(fill) => fill.at,
             Self::Pair(pair) => pair.at,
             Self::Retype(retype) => retype.at,
+        }
+    }
+
+    /// Returns whether rows that are there already are written for it.
+    pub fn moves_rows(&self) -> bool {
+        match self {
+            Self::AsWritten(_) => false,
+            Self::Fill(_) | Self::Pair(_) | Self::Retype(_) => true,
         }
     }
 

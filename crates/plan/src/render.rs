@@ -3,7 +3,7 @@
 use std::fmt::{self, Write};
 
 use segue_model::lock::{Blocks, LockTries, RelationLock};
-use segue_model::plan::Plan;
+use segue_model::plan::{Mode, Plan};
 use segue_model::sql::Sql;
 use segue_model::step::{Action, Asks, Backfill, Condition, Gate, Phase, Snapshot, Step, Transaction, Undo, Verify};
 use segue_model::verdict::{Severity, Verdict};
@@ -73,6 +73,18 @@ fn header(page: &mut Page, plan: &Plan) {
             plan.evidence.rows.get(&name).map_or("rows unknown".to_owned(), |rows| format!("{} rows", grouped(*rows)));
         let bytes = plan.evidence.bytes.get(&name).map_or(String::new(), |bytes| format!(", {}", size(*bytes)));
         page.line(0, &format!("Table {name}: {rows}{bytes}"));
+        if let Some(moving) = plan.evidence.moving.get(&name) {
+            page.line(0, &format!("Moves the rows of {name} {}: {}", way(moving.mode), moving.because));
+        }
+    }
+}
+
+fn way(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Inline => "by one worker, without pacing or throttle",
+        Mode::Batched => "in batches, paced and throttled",
+        Mode::Background => "in the background (`segue apply --detach`), paced and throttled",
+        Mode::Lazy => "when somebody touches them",
     }
 }
 
@@ -257,15 +269,24 @@ fn conditions(all: &[Condition]) -> impl Iterator<Item = Shown<'_>> {
 
 fn backfill_statements(backfill: &Backfill) -> Vec<Shown<'_>> {
     let before = backfill.before.iter().map(runs("before each"));
-    let unconvertible = backfill.unconvertible.iter().map(runs("must be 0"));
-    before.chain([runs("each window")(&backfill.fill)]).chain(unconvertible).collect()
+    let unlocked = backfill.fill_unlocked.iter().map(only_if("each window where another holds a row"));
+    let pace = backfill.pace.iter().map(|pace| runs("now and then, outside a transaction")(&pace.vacuum));
+    let failures = backfill.failures.iter();
+    let failures =
+        failures.flat_map(|failures| [runs("must be 0")(&failures.count), only_if("quarantine")(&failures.list)]);
+    before.chain([runs("each window")(&backfill.fill)]).chain(unlocked).chain(pace).chain(failures).collect()
 }
 
 fn verify_statements(verify: &Verify) -> Vec<Shown<'_>> {
+    let count = match verify.compare {
+        Some(_) => only_if("each window that differs")(&verify.count),
+        None => runs("each window")(&verify.count),
+    };
     let repair = verify.before_repair.iter().map(only_if("before fixing"));
     let new = verify.repair_from_new.iter().map(only_if("fix from new"));
     conditions(&verify.conditions)
-        .chain([runs("each window")(&verify.count), only_if("sample")(&verify.sample)])
+        .chain(verify.compare.iter().map(runs("each window")))
+        .chain([count, only_if("sample")(&verify.sample)])
         .chain(repair)
         .chain([only_if("fix from old")(&verify.repair_from_old)])
         .chain(new)
@@ -391,6 +412,7 @@ mod tests {
         Hash sha256:0123456789ab
         Strategy expand-contract. Both shapes are kept side by side, because it is so.
         Table public.users: 1,000,000 rows, 134 MB
+        Moves the rows of public.users in batches, paced and throttled: 1,000,000 rows, between 100,000 and 10,000,000
 
         Run as written, it would do this here
           statement 1: set not null on public.users: AccessExclusiveLock, blocks reads and writes, reads every row under the lock, breaks running code, undo lossless

@@ -15,6 +15,9 @@ use crate::rule::{RULES, rule};
 /// Every strategy that a file may name; those that no plan follows yet are refused by name.
 const STRATEGIES: &[&str] = &["additive", "expand-contract", "native", "parallel-table", "lazy", "big-bang"];
 
+/// Rows are brought over when somebody touches them, and the rest when a person asks for it.
+pub(crate) const LAZY: &str = "lazy";
+
 /// Returns the strategy and the reason for it.
 pub(crate) fn choose(operations: &[Operation<'_>], context: &Context<'_>) -> (Strategy, String) {
     let reasons: Vec<String> = operations.iter().filter_map(|operation| reason(operation, context)).collect();
@@ -104,10 +107,11 @@ fn retype_reason(retype: &Retype<'_>, context: &Context<'_>) -> String {
     )
 }
 
-/// Returns a refusal for each directive that cannot be followed.
-pub(crate) fn refused_directives(migration: &Migration, chosen: Option<Strategy>) -> Vec<Refused> {
+/// Returns a refusal for each directive that cannot be followed; `moves`: rows that are there already are written.
+pub(crate) fn refused_directives(migration: &Migration, chosen: Option<Strategy>, moves: bool) -> Vec<Refused> {
     let refused = migration.directives.iter().filter_map(|directive| {
         let refusal = match &directive.what {
+            Directive::Strategy(name) if name == LAZY => refused_lazy(chosen, moves),
             Directive::Strategy(name) => refused_strategy(name, chosen),
             Directive::Allow { rule, .. } => refused_rule(rule),
             Directive::Forward { .. } | Directive::Back { .. } | Directive::Depends(_) | Directive::NotYet(_) => None,
@@ -115,6 +119,15 @@ pub(crate) fn refused_directives(migration: &Migration, chosen: Option<Strategy>
         Some(refusal?.at(&directive.at))
     });
     refused.collect()
+}
+
+/// Rows that nobody brings over cannot be left for later.
+fn refused_lazy(chosen: Option<Strategy>, moves: bool) -> Option<Refusal> {
+    (chosen.is_some() && !moves).then(|| Refusal::Impossible {
+        what: format!("strategy {LAZY}"),
+        why: "this file brings no rows over, so none can be left for later".to_owned(),
+        instead: "Take the directive out.".to_owned(),
+    })
 }
 
 fn refused_strategy(name: &str, chosen: Option<Strategy>) -> Option<Refusal> {
@@ -130,7 +143,7 @@ fn refused_strategy(name: &str, chosen: Option<Strategy>) -> Option<Refusal> {
             what: format!("strategy {name}"),
             instead: "Take the directive out: the plan says which strategy it follows and why.".to_owned(),
         }),
-        (None, _) => Some(unknown("strategy", name, "additive and expand-contract are", STRATEGIES)),
+        (None, _) => Some(unknown("strategy", name, "additive, expand-contract and lazy are", STRATEGIES)),
     }
 }
 
@@ -171,6 +184,7 @@ mod tests {
     use super::*;
     use crate::fixture::{self, Script, column, strict};
     use crate::group::group;
+    use crate::operation::Thresholds;
     use segue_model::engine::Engine;
 
     #[track_caller]
@@ -179,8 +193,9 @@ mod tests {
         let catalog = fixture::users(Engine::Sqlite);
         let server = fixture::server(Engine::Sqlite);
         let answers = Default::default();
-        let context = Context { migration: &migration, catalog: &catalog, server: &server, answers: &answers };
-        let operations = group(&migration, &catalog).unwrap();
+        let (catalog, server, answers, thresholds) = (&catalog, &server, &answers, &Thresholds::DEFAULT);
+        let context = Context { migration: &migration, catalog, server, answers, thresholds };
+        let operations = group(&migration, catalog).unwrap();
         let (strategy, reason) = choose(&operations, &context);
         format!("{}: {reason}", strategy.name())
     }
@@ -207,8 +222,9 @@ mod tests {
         catalog.tables[0].size.rows = None;
         let server = fixture::server(Engine::Postgres);
         let (migration, answers) = (Script::new("m").add("users", column("c", "text")).done(), Default::default());
-        let context = Context { migration: &migration, catalog: &catalog, server: &server, answers: &answers };
-        let operations = group(&migration, &catalog).unwrap();
+        let (catalog, server, answers, thresholds) = (&catalog, &server, &answers, &Thresholds::DEFAULT);
+        let context = Context { migration: &migration, catalog, server, answers, thresholds };
+        let operations = group(&migration, catalog).unwrap();
         insta::assert_snapshot!(choose(&operations, &context).1, @"Each statement runs as written, because none reads or writes the rows of `users` and running code goes on.");
         assert_eq!(rows(&catalog.tables[0]), "rows that have not been counted yet");
     }

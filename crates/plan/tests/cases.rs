@@ -11,10 +11,10 @@ use segue_model::expr::{Expr, Nullness};
 use segue_model::plan::Plan;
 use segue_model::plan_file;
 use segue_model::probe::{Answer, Answers, Probe};
-use segue_model::step::Phase;
+use segue_model::step::{Action, Phase};
 use segue_plan::fingerprint;
 use segue_plan::group::group;
-use segue_plan::operation::{AsWrittenKind, Operation};
+use segue_plan::operation::{AsWrittenKind, Operation, Thresholds};
 use segue_plan::refusal::Refused;
 
 /// Returns the operations of a file, or its refusals with their hints.
@@ -402,7 +402,7 @@ fn directives_that_cannot_be_followed_are_refused_with_the_nearest() {
     let migration = Script::new("m")
         .add("users", column("c", "text"))
         .directive(Directive::Strategy("expand-contrat".into()))
-        .directive(Directive::Strategy("lazy".into()))
+        .directive(Directive::Strategy("big-bang".into()))
         .directive(Directive::Strategy("expand-contract".into()))
         .directive(allow("not-null-scam"))
         .directive(allow("not-null-scan"))
@@ -410,18 +410,52 @@ fn directives_that_cannot_be_followed_are_refused_with_the_nearest() {
         .done();
     let catalog = users(Engine::Postgres);
     let plan = |migration: &Migration| {
-        let refused = segue_plan::probes(migration, &catalog, &server(Engine::Postgres), &Default::default());
+        let refused = segue_plan::probes(
+            migration,
+            &catalog,
+            &server(Engine::Postgres),
+            &Default::default(),
+            &Thresholds::DEFAULT,
+        );
         refused.map_or_else(|refused| refused.iter().map(refusal).collect::<Vec<_>>().join("\n"), |_| "fits".into())
     };
     insta::assert_snapshot!(plan(&migration), @r"
     line 2: strategy `expand-contrat`: there is no such strategy → Did you mean `expand-contract`?
-    line 3: not yet: strategy lazy → Take the directive out: the plan says which strategy it follows and why.
+    line 3: not yet: strategy big-bang → Take the directive out: the plan says which strategy it follows and why.
     line 5: rule `not-null-scam`: there is no such rule → Did you mean `not-null-scan`?
     line 7: the back transform of `fist_name`: this file does not drop that column → Name a column that the file drops.
     ");
     let wrong =
         Script::new("m").add("users", column("c", "text")).directive(Directive::Strategy("expand-contract".into()));
     insta::assert_snapshot!(plan(&wrong.done()), @"line 2: strategy expand-contract: this file needs additive → Take the directive out: the plan says which strategy it follows and why.");
+}
+
+#[test]
+fn a_lazy_file_leaves_its_rows_to_those_who_touch_them() {
+    let lazy = |script: Script| script.directive(Directive::Strategy("lazy".into()));
+    for engine in [Engine::Postgres, Engine::Sqlite] {
+        let catalog = users(engine);
+        let moving = |script: Script| {
+            let plan = planned(script, &catalog, &yes).unwrap();
+            let lazy = plan.steps.iter().any(|step| matches!(&step.action, Action::Backfill(one) if one.lazy));
+            let mode = plan.evidence.moving.values().next().unwrap();
+            let note = plan.notes.iter().find(|note| note.contains("lazy")).cloned().unwrap_or_default();
+            format!("{:?}: {}; lazy {lazy}; {note}", mode.mode, mode.because)
+        };
+        assert_eq!(moving(fill()), "Batched: 1,000,000 rows, between 100,000 and 10,000,000; lazy false; ");
+        assert_eq!(
+            moving(lazy(fill())),
+            "Lazy: 1,000,000 rows, and the file says so; lazy true; Strategy lazy: rows are filled when somebody writes them. \
+             Contract waits until all are, and so does what shows that all are right; `segue apply m --complete` \
+             brings the rest over."
+        );
+        let nothing = lazy(Script::new("m").add("users", column("c", "text")));
+        let refused = planned(nothing, &catalog, &yes).unwrap_err();
+        assert_eq!(
+            refused,
+            "line 2: strategy lazy: this file brings no rows over, so none can be left for later → Take the directive out."
+        );
+    }
 }
 
 #[test]
@@ -439,9 +473,11 @@ fn planned(script: Script, catalog: &Catalog, answer: &dyn Fn(&Probe) -> Answer)
     let refusals = |refused: Vec<Refused>| refused.iter().map(refusal).collect::<Vec<_>>().join("\n");
     let mut answers = Answers::new();
     for _ in 0..6 {
-        let open = segue_plan::probes(&migration, catalog, &server, &answers).map_err(refusals)?;
+        let open =
+            segue_plan::probes(&migration, catalog, &server, &answers, &Thresholds::DEFAULT).map_err(refusals)?;
         if open.is_empty() {
-            return segue_plan::plan(&migration, catalog, &server, &answers, "shape").map_err(refusals);
+            return segue_plan::plan(&migration, catalog, &server, &answers, "shape", &Thresholds::DEFAULT)
+                .map_err(refusals);
         }
         answers.extend(open.iter().map(|probe| (probe.key.clone(), answer(probe))));
     }

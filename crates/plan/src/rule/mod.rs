@@ -105,6 +105,7 @@ fn allowed<'a>(id: &str, subject: &Subject<'a>) -> Option<&'a str> {
 pub(crate) mod tests {
     use super::*;
     use crate::fixture;
+    use crate::operation::Thresholds;
     use segue_model::change::Migration;
     use segue_model::engine::Engine;
     use segue_model::lock::LockMode;
@@ -126,7 +127,8 @@ pub(crate) mod tests {
         let catalog = fixture::users(Engine::Postgres);
         let server = fixture::server(Engine::Postgres);
         let answers = Default::default();
-        let context = Context { migration, catalog: &catalog, server: &server, answers: &answers };
+        let (catalog, server, answers, thresholds) = (&catalog, &server, &answers, &Thresholds::DEFAULT);
+        let context = Context { migration, catalog, server, answers, thresholds };
         let change = migration.changes.last().unwrap();
         let table = crate::wanted::table_of(&change.what).and_then(|table| catalog.find(table));
         match finding(rule, &Subject { change, context: &context, table, cost }) {

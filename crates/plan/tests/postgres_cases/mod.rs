@@ -12,7 +12,7 @@ use segue_model::server::*;
 use segue_model::sql::TypeName;
 use segue_model::value::Value;
 use segue_plan::dialect::{Planned, dialect};
-use segue_plan::operation::{Context, Operation, Retype};
+use segue_plan::operation::{Context, Operation, Retype, Thresholds};
 use segue_plan::refusal::Refused;
 
 pub(crate) fn ident(name: &str) -> Ident {
@@ -203,7 +203,8 @@ pub(crate) fn planned_when(
     let (migration, server) = (migration(), server(major));
     let mut answers = Answers::new();
     for _ in 0..5 {
-        let context = Context { migration: &migration, catalog, server: &server, answers: &answers };
+        let thresholds = &Thresholds::DEFAULT;
+        let context = Context { migration: &migration, catalog, server: &server, answers: &answers, thresholds };
         let open = dialect(Engine::Postgres).probes(operation, &context)?;
         if open.is_empty() {
             return dialect(Engine::Postgres).steps(operation, &context);

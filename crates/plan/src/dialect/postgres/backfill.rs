@@ -1,48 +1,53 @@
-//! How existing rows are brought over: one UPDATE a window of pages, without a word of values through the client.
+//! How existing rows are brought over: one UPDATE a window, without a word of values through the client.
 
-use segue_model::ident::TableName;
 use segue_model::sql::{Hole, Sql};
-use segue_model::step::{Action, Backfill, Cut, Phase, Step, Undo};
+use segue_model::step::{Action, Backfill, Failures, Pace, Phase, Step, Transaction, Undo};
 
+use super::cut::{Windows, windows};
 use super::mirror::{Derived, Mirror, Of, regclass};
 use super::sql;
+use super::verify::key;
 use super::work::Work;
 
-/// Pages of the first window: a quarter of a megabyte.
-const PAGES_FIRST: u32 = 32;
+/// Dead rows are cleared so often that a pass needs room for a fifth of the table besides.
+const PACE_PERCENT: u32 = 20;
 
-/// The time that a window should take: a client that writes to one of its rows waits until it commits.
-const WINDOW_MS: u32 = 20;
+/// As much as pacing lets a table grow, and a little more.
+const GROWTH_PERCENT: u32 = 25;
 
 /// Returns the step that fills the new columns of rows where they are absent.
 pub(super) fn step(mirror: &Mirror<'_>, major: u32) -> Step {
-    Work {
+    let Windows { cut, window } = windows(mirror, major);
+    let values = assignments(mirror, &mirror.new);
+    let fill = |template: &'static str| {
+        sql(
+            template.trim_end(),
+            &[
+                ("table", Hole::Table(mirror.table())),
+                ("values", Hole::Join(&values, ", ")),
+                ("window", Hole::Sql(&window)),
+                ("fillable", Hole::Sql(&mirror.fillable(Of::Row))),
+            ],
+        )
+    };
+    let work = Work {
         phase: Phase::Backfill,
         title: "fill the new columns of existing rows".to_owned(),
         action: Action::Backfill(Backfill {
-            cut: cut(mirror.table()),
+            cut,
             before: vec![bypass()],
-            fill: sql(
-                include_str!("backfill.sql").trim_end(),
-                &[
-                    ("table", Hole::Table(mirror.table())),
-                    ("values", Hole::Join(&assignments(mirror, &mirror.new), ", ")),
-                    ("window", Hole::Sql(&window(major))),
-                    ("fillable", Hole::Sql(&mirror.fillable(Of::Row))),
-                ],
-            ),
-            unconvertible: mirror.unconvertible().map(|fails| {
-                sql(
-                    "SELECT pg_catalog.count(*) FROM {table} WHERE {fails}",
-                    &[("table", Hole::Table(mirror.table())), ("fails", Hole::Sql(&fails))],
-                )
-            }),
+            fill: fill(include_str!("backfill/fill.sql")),
+            fill_unlocked: Some(fill(include_str!("backfill/unlocked.sql"))),
+            failures: failures(mirror, &window),
+            pace: Some(pace(mirror)),
+            lazy: false,
         }),
-        facts: &["dml.update_window"],
+        facts: &["dml.update_window", "tab.vacuum"],
         table: mirror.table(),
         undo: Undo::Nothing,
-    }
-    .step()
+    };
+    // Each window has one; dead rows are cleared between them.
+    Step { transaction: Transaction::Own, ..work.step() }
 }
 
 /// Returns the step that tells the planner of queries about the new columns.
@@ -77,28 +82,43 @@ pub(super) fn bypass() -> Sql {
     Sql::fixed("SET LOCAL segue.backfill = 'on'")
 }
 
-/// Returns how a table is cut by its pages: no key is needed.
-pub(super) fn cut(table: &TableName) -> Cut {
-    Cut {
-        table: table.clone(),
-        unit: "pages".to_owned(),
-        extent: sql(
-            "SELECT 0, (pg_catalog.pg_relation_size({table}) / pg_catalog.current_setting('block_size')::pg_catalog.int8)",
-            &[("table", Hole::Sql(&regclass(table)))],
+/// Returns how rows that cannot be converted are counted and named; `None` when every row can.
+fn failures(mirror: &Mirror<'_>, window: &Sql) -> Option<Failures> {
+    let fails = mirror.unconvertible()?;
+    let table = || Hole::Table(mirror.table());
+    let of_column = |derived: &Derived| {
+        Some(sql(
+            include_str!("backfill/failed.sql").trim_end(),
+            &[
+                ("key", Hole::Sql(&key(mirror))),
+                ("column", Hole::Text(derived.column.as_str())),
+                ("why", Hole::Sql(&mirror.why(derived)?)),
+                ("table", table()),
+                ("window", Hole::Sql(window)),
+                ("fails", Hole::Sql(&mirror.unconverted(derived)?)),
+            ],
+        ))
+    };
+    let each: Vec<Sql> = mirror.new.iter().filter_map(of_column).collect();
+    Some(Failures {
+        count: sql(
+            "SELECT pg_catalog.count(*) FROM {table} WHERE {fails}",
+            &[("table", table()), ("fails", Hole::Sql(&fails))],
         ),
-        end: None,
-        size: PAGES_FIRST,
-        target_ms: WINDOW_MS,
-        rest_percent: 0,
-    }
+        list: sql("{each}\nLIMIT 1000", &[("each", Hole::Join(&each, "\nUNION ALL\n"))]),
+    })
 }
 
-/// Returns the condition that a row stands in window `$1`, `$2`. Scans of a range of row addresses came with 14; before, each
-/// possible address is listed (a page of 8 kB holds at most 291 rows).
-pub(super) fn window(major: u32) -> Sql {
-    if major >= 14 {
-        Sql::fixed(include_str!("backfill/range.sql").trim_end())
-    } else {
-        Sql::fixed(include_str!("backfill/list.sql").trim_end())
+/// Returns how dead rows are kept from taking room. The file is not cut, which would lock the application out.
+///
+/// A slot's `catalog_xmin` is no holder: it keeps dead rows of the system's tables alone. How old a snapshot is that a slot
+/// or a standby's feedback holds, no view tells in seconds, so one that does not move or is far behind is named.
+fn pace(mirror: &Mirror<'_>) -> Pace {
+    Pace {
+        vacuum: sql("VACUUM (TRUNCATE false) {table}", &[("table", Hole::Table(mirror.table()))]),
+        size: sql("SELECT pg_catalog.pg_table_size({table})", &[("table", Hole::Sql(&regclass(mirror.table())))]),
+        holders: Sql::fixed(include_str!("backfill/holders.sql").trim_end()),
+        percent: PACE_PERCENT,
+        growth_percent: GROWTH_PERCENT,
     }
 }

@@ -130,6 +130,7 @@ pub(super) static FACTS: &[Fact] = &[
     Fact::instant("idx.rename", NONE).locking(&[("the index", SUE)]),
     Fact::instant("tab.rename_column", AE).breaking(),
     Fact::instant("tab.analyze", SUE),
+    Fact::instant("tab.vacuum", SUE).outside_transactions(),
     Fact::instant("tab.create", NONE).losing(),
     Fact::instant("tab.alter_new", AE),
     Fact::instant("tab.create_as", AS).scanning(),

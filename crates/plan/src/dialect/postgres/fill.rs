@@ -138,7 +138,7 @@ pub(super) fn tried(
         .collect();
     Form::Tried {
         convert: names.helper(column, "convert"),
-        fails: names.helper(column, "fails"),
+        why: names.helper(column, "why"),
         args,
         unstable: !lookup.unstable(expr).is_empty(),
     }

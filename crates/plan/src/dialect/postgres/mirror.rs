@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use segue_model::catalog::{Column, Table};
 use segue_model::expr::Expr;
 use segue_model::ident::{Ident, TableName};
-use segue_model::sql::{Hole, Quoting, Sql};
+use segue_model::sql::{Hole, Quoting, Sql, TypeName};
 
 use super::lookup::Lookup;
 use super::names::Names;
@@ -45,12 +45,12 @@ pub(super) enum Form {
     Length(i64),
     /// It fits between these numbers.
     Range(i64, i64),
-    /// Two functions beside the table try it: one gives the value, the other says whether that failed.
+    /// Two functions beside the table try it: one gives the value, the other says why that failed.
     Tried {
         /// Gives the value or NULL.
         convert: TableName,
-        /// Gives true when it cannot be had.
-        fails: TableName,
+        /// Gives the server's words when it cannot be had, else NULL.
+        why: TableName,
         /// The columns that it reads.
         args: Vec<(Ident, Resolved)>,
         /// It depends on settings of the session.
@@ -152,7 +152,24 @@ impl Mirror<'_> {
                 "({expr} OPERATOR(pg_catalog.<) {low} OR {expr} OPERATOR(pg_catalog.>) {high})",
                 &[("expr", expr), ("low", Hole::Int(*low)), ("high", Hole::Int(*high))],
             )),
-            Form::Tried { fails, args, .. } => Some(self.call(of, fails, args)),
+            Form::Tried { why, args, .. } => {
+                Some(sql("{why} IS NOT NULL", &[("why", Hole::Sql(&self.call(of, why, args)))]))
+            }
+        }
+    }
+
+    /// Returns why a column's value cannot be had, as text; `None` when it always can.
+    pub(super) fn why(&self, derived: &Derived) -> Option<Sql> {
+        match &derived.form {
+            Form::Exact => None,
+            Form::Length(length) => {
+                Some(sql("'it has more than {length} characters'::pg_catalog.text", &[("length", Hole::Int(*length))]))
+            }
+            Form::Range(low, high) => Some(sql(
+                "'it is not between {low} and {high}'::pg_catalog.text",
+                &[("low", Hole::Int(*low)), ("high", Hole::Int(*high))],
+            )),
+            Form::Tried { why, args, .. } => Some(self.call(Of::Row, why, args)),
         }
     }
 
@@ -172,7 +189,7 @@ impl Mirror<'_> {
     }
 
     fn helpers_of(&self, derived: &Derived) -> Vec<Sql> {
-        let Form::Tried { convert, fails, args, unstable } = &derived.form else { return vec![] };
+        let Form::Tried { convert, why, args, unstable } = &derived.form else { return vec![] };
         let place = |name: &Ident| {
             let at =
                 args.iter().position(|(arg, _)| arg == name).expect("each column of the expression is an argument");
@@ -192,11 +209,11 @@ impl Mirror<'_> {
                 ],
             )
         };
-        let (converting, failing) = (body("result", "NULL"), body("false", "true"));
-        let bool_type = segue_model::sql::TypeName::spelled("pg_catalog.bool");
+        let (converting, telling) = (body("result", "NULL"), body("NULL", "SQLERRM"));
+        let text_type = TypeName::spelled("pg_catalog.text");
         let types: Vec<Sql> = args.iter().map(|(_, kind)| sql("{t}", &[("t", Hole::Type(&kind.bare()))])).collect();
         let stability = if *unstable { Sql::fixed("STABLE") } else { Sql::fixed("IMMUTABLE") };
-        [(convert, derived.kind.bare(), converting), (fails, bool_type, failing)]
+        [(convert, derived.kind.bare(), converting), (why, text_type, telling)]
             .into_iter()
             .flat_map(|(function, returns, body)| {
                 [
@@ -224,7 +241,7 @@ impl Mirror<'_> {
         let forms = self.new.iter().chain(&self.old).map(|derived| &derived.form);
         forms
             .flat_map(|form| match form {
-                Form::Tried { convert, fails, .. } => vec![convert, fails],
+                Form::Tried { convert, why, .. } => vec![convert, why],
                 Form::Exact | Form::Length(_) | Form::Range(..) => vec![],
             })
             .collect()
@@ -280,12 +297,38 @@ impl Mirror<'_> {
 
     /// Returns the condition that all new columns are NULL, and the old ones give something for them.
     pub(super) fn fillable(&self, of: Of) -> Sql {
+        if self.new.iter().any(|derived| self.gives_value(derived)) {
+            return self.absent(of);
+        }
         let values: Vec<Sql> =
             self.new.iter().map(|derived| derived.kind.is_not_null(&self.value(of, derived))).collect();
         sql(
             "({absent} AND ({values}))",
             &[("absent", Hole::Sql(&self.absent(of))), ("values", Hole::Join(&values, " OR "))],
         )
+    }
+
+    /// Returns whether what a column becomes is never NULL, so that nobody needs to compute it to know. Only the system's
+    /// functions are trusted to be what their names say.
+    fn gives_value(&self, derived: &Derived) -> bool {
+        let of_system = derived.expr.uses.iter().all(|name| self.lookup.found_in(name).as_str() == "pg_catalog");
+        let nullable = |name: &Ident| !self.table.columns.iter().any(|column| column.name == *name && column.not_null);
+        derived.form.is_total() && of_system && !derived.expr.nullness.possible(&nullable)
+    }
+
+    /// Returns the condition that each new column has the very bits of what it becomes, as far as `=` tells: NULL for a
+    /// column without a value. `None` where values can be equal and differ in their bits.
+    pub(super) fn follows_surely(&self) -> Option<Sql> {
+        let each: Option<Vec<Sql>> = self
+            .new
+            .iter()
+            .map(|derived| {
+                let template = derived.kind.bitwise_equal()?;
+                let (column, value) = (self.column(Of::Row, &derived.column), self.value(Of::Row, derived));
+                Some(sql(template, &[("c", Hole::Sql(&column)), ("v", Hole::Sql(&value))]))
+            })
+            .collect();
+        Some(sql("({each})", &[("each", Hole::Join(&each?, " AND "))]))
     }
 
     /// Returns the condition that a row is absent though it must not be: new code's own NULL is not.
@@ -301,16 +344,15 @@ impl Mirror<'_> {
 
     /// Returns the condition that the transform cannot convert a row; `None` when it always can.
     pub(super) fn unconvertible(&self) -> Option<Sql> {
-        let fails: Vec<Sql> = self
-            .new
-            .iter()
-            .filter_map(|derived| {
-                let null = derived.kind.is_null(&self.column(Of::Row, &derived.column));
-                let fails = self.fails(Of::Row, derived)?;
-                Some(sql("({null} AND {fails})", &[("null", Hole::Sql(&null)), ("fails", Hole::Sql(&fails))]))
-            })
-            .collect();
+        let fails: Vec<Sql> = self.new.iter().filter_map(|derived| self.unconverted(derived)).collect();
         (!fails.is_empty()).then(|| sql("({fails})", &[("fails", Hole::Join(&fails, " OR "))]))
+    }
+
+    /// Returns the condition that a column is NULL because its value cannot be had; `None` when it always can.
+    pub(super) fn unconverted(&self, derived: &Derived) -> Option<Sql> {
+        let null = derived.kind.is_null(&self.column(Of::Row, &derived.column));
+        let fails = self.fails(Of::Row, derived)?;
+        Some(sql("({null} AND {fails})", &[("null", Hole::Sql(&null)), ("fails", Hole::Sql(&fails))]))
     }
 
     /// Returns the condition that the row is of new code which leaves every new column NULL: an old column that may not be

@@ -4,6 +4,7 @@ mod asked;
 mod backfill;
 mod cleanup;
 mod cost;
+mod cut;
 mod facts;
 mod fill;
 mod gates;

@@ -52,6 +52,11 @@ const WIDENINGS: &[(&str, &str)] = &[
 /// Type changes under the same name that old and new code both bear: the cast is transparent both ways; from, to.
 const TRANSPARENT: &[(&str, &str)] = &[("int2", "int8"), ("int4", "int8"), ("int2", "int4")];
 
+/// Types whose values are equal only when their bits are. Not among them: numbers with a scale, floats, `bpchar`,
+/// intervals, and whatever holds other values.
+const BITWISE: &[&str] =
+    &["bool", "int2", "int4", "int8", "oid", "uuid", "date", "time", "timestamp", "timestamptz", "bytea"];
+
 /// Returns the question what a type is.
 pub(super) fn probe(name: &TypeName) -> Probe {
     let sql = sql(
@@ -164,6 +169,17 @@ impl Resolved {
                 Fit::Length(*length)
             }
             _ => Fit::Tried,
+        }
+    }
+
+    /// Returns how `{c}` and `{v}` of this type are compared where `=` means the same bits; `None` where it does not. Texts
+    /// are compared in a collation that knows nothing but bytes.
+    pub(super) fn bitwise_equal(&self) -> Option<&'static str> {
+        match self.name.as_str() {
+            _ if self.schema != "pg_catalog" => None,
+            "text" | "varchar" => Some("{c} OPERATOR(pg_catalog.=) ({v}) COLLATE pg_catalog.\"C\""),
+            name if BITWISE.contains(&name) => Some("{c} OPERATOR(pg_catalog.=) {v}"),
+            _ => None,
         }
     }
 

@@ -4,7 +4,8 @@ use segue_model::ident::Ident;
 use segue_model::sql::{Hole, Sql};
 use segue_model::step::{Action, Phase, Step, Undo, Verify};
 
-use super::backfill::{assignments, bypass, cut, window};
+use super::backfill::{assignments, bypass};
+use super::cut::{Windows, windows};
 use super::mirror::{Derived, Kind, Mirror, Of};
 use super::work::Work;
 use super::{sql, sync};
@@ -23,7 +24,7 @@ pub(super) fn step(mirror: &Mirror<'_>, phase: Phase, major: u32) -> Step {
 }
 
 fn verify(mirror: &Mirror<'_>, phase: Phase, major: u32) -> Verify {
-    let window = window(major);
+    let Windows { cut, window } = windows(mirror, major);
     let (related, missed) = (mirror.related(Of::Row), mirror.missed(Of::Row));
     let wrong = |template, more: (&'static str, Hole<'_>)| {
         let table = Hole::Table(mirror.table());
@@ -55,15 +56,16 @@ fn verify(mirror: &Mirror<'_>, phase: Phase, major: u32) -> Verify {
         Kind::Fill => None,
     };
     Verify {
-        cut: cut(mirror.table()),
+        cut,
         conditions: vec![sync::condition(mirror)],
+        compare: None,
         count: sql(
             include_str!("verify/count.sql").trim_end(),
             &[
+                ("unrelated", Hole::Sql(&unrelated(mirror, &related, &missed))),
+                ("missed", Hole::Sql(&missed)),
                 ("table", Hole::Table(mirror.table())),
                 ("window", Hole::Sql(&window)),
-                ("related", Hole::Sql(&related)),
-                ("missed", Hole::Sql(&missed)),
             ],
         ),
         sample: wrong(include_str!("verify/sample.sql").trim_end(), ("key", Hole::Sql(&key(mirror)))),
@@ -71,6 +73,20 @@ fn verify(mirror: &Mirror<'_>, phase: Phase, major: u32) -> Verify {
         repair_from_old: copied(mirror),
         repair_from_new,
     }
+}
+
+/// Returns how many rows are not related and not missed. What is right at first sight is not looked at again.
+fn unrelated(mirror: &Mirror<'_>, related: &Sql, missed: &Sql) -> Sql {
+    if mirror.kind == Kind::Fill {
+        return Sql::fixed("0");
+    }
+    let surely = mirror.follows_surely();
+    let doubtful: Vec<Sql> =
+        surely.iter().map(|surely| sql("{surely} IS NOT TRUE AND ", &[("surely", Hole::Sql(surely))])).collect();
+    sql(
+        "pg_catalog.count(*) FILTER (WHERE {doubtful}NOT {related} AND NOT {missed})",
+        &[("doubtful", Hole::Join(&doubtful, "")), ("related", Hole::Sql(related)), ("missed", Hole::Sql(missed))],
+    )
 }
 
 /// The new side is the truth, except where it is missing: there it is filled, and the old side stays.
@@ -89,7 +105,7 @@ fn kept_or_copied(mirror: &Mirror<'_>, missed: &Sql) -> Vec<Sql> {
 }
 
 /// Returns a row's key as one text: the primary key's columns, or where the row stands.
-fn key(mirror: &Mirror<'_>) -> Sql {
+pub(super) fn key(mirror: &Mirror<'_>) -> Sql {
     let columns: Vec<&Ident> = mirror.table.primary_key().iter().collect();
     match columns.as_slice() {
         [] => Sql::fixed("'ctid ' || ctid::pg_catalog.text"),

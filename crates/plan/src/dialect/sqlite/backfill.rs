@@ -1,7 +1,8 @@
 //! How existing rows are brought over: one UPDATE a window of rowids, without a word of values through the client.
 
+use segue_model::ident::{Ident, TableName};
 use segue_model::sql::{Hole, Sql};
-use segue_model::step::{Action, Backfill, Cut, Phase, Step, Undo};
+use segue_model::step::{Action, Backfill, Cut, CutBy, Failures, Phase, Step, Undo};
 
 use super::mirror::{Mirror, Of};
 use super::sql;
@@ -18,14 +19,21 @@ const REST_PERCENT: u32 = 100;
 
 /// Returns how the table is cut into windows of about as many rows, however scattered their rowids are.
 pub(super) fn cut(mirror: &Mirror<'_>) -> Cut {
+    cut_of(mirror.name(), &mirror.rowid)
+}
+
+/// Returns the same for any table with a rowid.
+pub(super) fn cut_of(table: &TableName, rowid: &Ident) -> Cut {
     let fill = |template: &'static str| {
-        sql(template.trim_end(), &[("table", Hole::Table(mirror.name())), ("rowid", Hole::Name(&mirror.rowid))])
+        sql(template.trim_end(), &[("table", Hole::Table(table)), ("rowid", Hole::Name(rowid))])
     };
     Cut {
-        table: mirror.name().clone(),
+        table: table.clone(),
         unit: "rows".to_owned(),
-        extent: fill(include_str!("backfill/extent.sql")),
-        end: Some(fill(include_str!("backfill/end.sql"))),
+        by: CutBy::Numbers {
+            extent: fill(include_str!("backfill/extent.sql")),
+            end: Some(fill(include_str!("backfill/end.sql"))),
+        },
         size: ROWS_FIRST,
         target_ms: WINDOW_MS,
         rest_percent: REST_PERCENT,
@@ -51,7 +59,10 @@ pub(super) fn step(mirror: &Mirror<'_>) -> Step {
             cut: cut(mirror),
             before: vec![],
             fill,
-            unconvertible: mirror.unconvertible().map(|fails| counted(mirror, &fails)),
+            fill_unlocked: None,
+            failures: mirror.unconvertible().map(|fails| failures(mirror, &fails)),
+            pace: None,
+            lazy: false,
         }),
         facts: &["dml.update_window"],
         table: mirror.name(),
@@ -60,9 +71,20 @@ pub(super) fn step(mirror: &Mirror<'_>) -> Step {
     .step()
 }
 
-fn counted(mirror: &Mirror<'_>, fails: &Sql) -> Sql {
-    sql(
-        "SELECT count(*) FROM {table} WHERE {fails}",
-        &[("table", Hole::Table(mirror.name())), ("fails", Hole::Sql(fails))],
-    )
+fn failures(mirror: &Mirror<'_>, fails: &Sql) -> Failures {
+    let table = Hole::Table(mirror.name());
+    Failures {
+        count: sql("SELECT count(*) FROM {table} WHERE {fails}", &[("table", table), ("fails", Hole::Sql(fails))]),
+        list: sql(
+            "SELECT 'rowid ' || {rowid}, {column}, 'the transform gives no value that fits' FROM {table} \
+             WHERE {window} AND {fails} ORDER BY {rowid} LIMIT 1000",
+            &[
+                ("rowid", Hole::Name(&mirror.rowid)),
+                ("column", Hole::Text(mirror.new.first().map_or("", |derived| derived.name.as_str()))),
+                ("table", Hole::Table(mirror.name())),
+                ("window", Hole::Sql(&mirror.window())),
+                ("fails", Hole::Sql(fails)),
+            ],
+        ),
+    }
 }

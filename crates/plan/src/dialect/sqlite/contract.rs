@@ -7,7 +7,6 @@ use segue_model::step::{Action, Asks, Condition, Gate, Phase, Snapshot, Step, Un
 use super::backfill::cut;
 use super::mirror::{Derived, Mirror};
 use super::names::{Names, hidden};
-use super::native::drop_column;
 use super::sql;
 use super::sync::{self, Trigger};
 use super::verify;
@@ -19,12 +18,11 @@ pub(super) fn after_hiding<'a>(mirror: &Mirror<'a>) -> Mirror<'a> {
     Mirror { renamed, ..mirror.clone() }
 }
 
-/// Returns flip, contract and cleanup of a pair.
+/// Returns flip and contract of a pair.
 pub(super) fn pair(mirror: &Mirror<'_>, names: &Names) -> Vec<Step> {
     let conditions = verify::conditions(mirror, names);
-    let triggers = sync::pair_triggers(mirror, names);
     let table = mirror.name();
-    let mut steps = vec![
+    vec![
         gate(table, Phase::Flip, "the sync is as it was planned", conditions.clone(), None),
         gate(
             table,
@@ -34,14 +32,7 @@ pub(super) fn pair(mirror: &Mirror<'_>, names: &Names) -> Vec<Step> {
             Some(Asks::OldVersionStopped),
         ),
         hide(mirror),
-        verify::hidden(mirror, names),
-        snapshot(mirror, names),
-        drop_triggers(table, &triggers),
-    ];
-    steps.extend(mirror.marker.iter().map(|marker| drop(table, marker)));
-    steps.extend(mirror.old.iter().map(|old| drop(table, &hidden(&old.name))));
-    steps.extend(set_not_null(mirror, Phase::Cleanup));
-    steps
+    ]
 }
 
 /// Returns flip, contract and cleanup of a column that is filled.
@@ -95,9 +86,11 @@ fn rename(table: &TableName, from: &Ident, to: &Ident) -> Sql {
     )
 }
 
+/// Returns the step that keeps a copy of the old columns.
+///
 /// The copy has no declared types, so every value stays as it is; it is made by windows, because one statement would keep
 /// every writer out until it ends.
-fn snapshot(mirror: &Mirror<'_>, names: &Names) -> Step {
+pub(super) fn snapshot(mirror: &Mirror<'_>, names: &Names) -> Step {
     let table = mirror.name();
     let keeps = names.keep();
     let rowid = Ident::known("segue_rowid");
@@ -137,7 +130,8 @@ fn kept(mirror: &Mirror<'_>) -> Vec<(Ident, Ident)> {
     key.chain(old).collect()
 }
 
-fn drop_triggers(table: &TableName, triggers: &[Trigger]) -> Step {
+/// Returns the step that ends the sync.
+pub(super) fn drop_triggers(table: &TableName, triggers: &[Trigger]) -> Step {
     Work {
         phase: Phase::Cleanup,
         title: "end the sync".to_owned(),
@@ -149,19 +143,8 @@ fn drop_triggers(table: &TableName, triggers: &[Trigger]) -> Step {
     .step()
 }
 
-fn drop(table: &TableName, column: &Ident) -> Step {
-    Work {
-        phase: Phase::Cleanup,
-        title: format!("drop `{column}`: the whole table `{}` is written again", table.name),
-        action: Action::Sql(vec![drop_column(table, column)]),
-        facts: &["dropcol.plain"],
-        table,
-        undo: Undo::Impossible,
-    }
-    .step()
-}
-
-fn set_not_null(mirror: &Mirror<'_>, phase: Phase) -> Vec<Step> {
+/// Returns the steps that make those new columns NOT NULL which end so.
+pub(super) fn set_not_null(mirror: &Mirror<'_>, phase: Phase) -> Vec<Step> {
     mirror.new.iter().filter(|new| new.not_null).map(|new| set_not_null_of(mirror.name(), &new.name, phase)).collect()
 }
 

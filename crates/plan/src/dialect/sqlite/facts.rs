@@ -46,9 +46,11 @@ impl Fact {
     }
 }
 
-const FACTS: [Fact; 17] = [
+const FACTS: [Fact; 18] = [
     Fact::metadata("tab.create"),
     Fact::metadata("tab.drop").breaking().reversible("impossible"),
+    // Names in the schema alone.
+    Fact::metadata("tab.swap").breaking().reversible("impossible"),
     Fact::metadata("idx.create").scanning(),
     Fact::metadata("addcol.null"),
     Fact::metadata("addcol.const_default"),

@@ -195,10 +195,15 @@ impl Mirror<'_> {
         Some(sql("{each}", &[("each", Hole::Join(&each, " AND "))]))
     }
 
-    /// Returns the rows of window `$1`, `$2`. The highest rowid there is has no bound after it, so there the end counts in.
+    /// Returns the rows of window `$1`, `$2`.
     pub(super) fn window(&self) -> Sql {
-        sql("{rowid} BETWEEN $1 AND $2 - ($2 < 9223372036854775807)", &[("rowid", Hole::Name(&self.rowid))])
+        window(&self.rowid)
     }
+}
+
+/// Returns the rows of window `$1`, `$2`. The highest rowid there is has no bound after it, so there the end counts in.
+pub(super) fn window(rowid: &Ident) -> Sql {
+    sql("{rowid} BETWEEN $1 AND $2 - ($2 < 9223372036854775807)", &[("rowid", Hole::Name(rowid))])
 }
 
 fn can_fail(nullness: &Nullness) -> bool {

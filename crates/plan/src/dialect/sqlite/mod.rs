@@ -1,14 +1,18 @@
 //! What SQLite knows without being connected.
 
 mod backfill;
+mod cleanup;
 mod contract;
+mod definition;
 mod facts;
 mod lookup;
 mod mirror;
 mod names;
 mod native;
 mod obstacle;
+mod rebuild;
 mod rescue;
+mod swap;
 mod sync;
 mod types;
 mod verify;

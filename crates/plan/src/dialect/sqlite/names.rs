@@ -7,7 +7,7 @@ use crate::operation::Context;
 use crate::refusal::Refusal;
 
 /// SQLite sets no limit; ours keeps names readable and the same on every engine.
-const BYTES_MAX: usize = 63;
+pub(super) const BYTES_MAX: usize = 63;
 
 /// The names of one operation's objects: readable by the table's name, apart by the tag.
 #[derive(Debug, Clone)]
@@ -41,7 +41,8 @@ impl Names {
         let (keep, rescue) = (next(), next());
         let names = Self { table: own.to_owned(), tag: tag_of(&[id, own, column.as_str()]), keep, rescue };
         let objects = ["segue_io_", "segue_in_", "segue_un_", "segue_uo_", "segue_fill_"];
-        let clash = objects.into_iter().map(|prefix| names.of(prefix)).find(taken);
+        let rebuilt = ["segue_new_", "segue_old_", "segue_ci_", "segue_cu_", "segue_cd_"];
+        let clash = objects.into_iter().chain(rebuilt).map(|prefix| names.of(prefix)).find(taken);
         let column = Some(names.marker()).filter(|m| table.columns.iter().any(|c| context.catalog.same(&c.name, m)));
         match clash.or(column) {
             Some(name) => Err(Refusal::Exists { name: name.to_string() }),
@@ -52,6 +53,11 @@ impl Names {
     /// Returns the name of an object.
     pub(super) fn of(&self, prefix: &'static str) -> Ident {
         Ident::of_ours(prefix, &self.table, &self.tag, BYTES_MAX)
+    }
+
+    /// Returns the name of a table of ours.
+    pub(super) fn table(&self, prefix: &'static str) -> TableName {
+        in_main(&self.of(prefix))
     }
 
     /// Returns the name of the marker column.

@@ -8,6 +8,7 @@ use segue_model::ident::{Ident, TableName};
 use segue_model::sql::{Hole, Sql};
 use segue_model::step::{Action, Phase, Step, Undo};
 
+use super::cleanup::Cleanup;
 use super::mirror::{Derived, Mirror};
 use super::names::{Names, hidden};
 use super::types::BareColumn;
@@ -16,9 +17,6 @@ use super::{backfill, contract, lookup, obstacle, sql, sync, types, verify};
 use crate::dialect::Planned;
 use crate::operation::{AsWritten, AsWrittenKind, Context, Fill, Pair};
 use crate::refusal::Refusal;
-
-/// Milliseconds that SQLite takes to write a megabyte of a table again: 390 to 750 ms for 37 MB were measured.
-const REWRITE_MS_A_MB: u64 = 15;
 
 /// Returns the one step of a statement that is safe as it stands.
 ///
@@ -156,17 +154,34 @@ pub(super) fn pair(pair: &Pair<'_>, context: &Context<'_>) -> Result<Planned, Re
         strict_back(pair, &old.back, old.column.type_name.as_str())?;
     }
     let mirror = mirror_of(pair, rowid, context)?;
-    let steps = pair_steps(pair, &mirror.0, &mirror.1);
+    let mut steps = pair_steps(pair, &mirror.0, &mirror.1);
+    let mut notes = notes(&mirror.0, context);
+    if let Some(cleanup) = Cleanup::after(pair, context)? {
+        notes.push(cleanup.note());
+        steps.extend(cleanup.steps());
+    }
+    let table = &mirror.0.name().name;
+    notes.push(format!(
+        "a rollback before contract drops the new columns of `{table}` one by one, each time writing it again"
+    ));
     let loses = mirror.0.marker.is_some().then(|| lost(&mirror.0));
     Ok(Planned {
         steps,
-        notes: pair_notes(&mirror.0, context),
+        notes,
         flip: "nothing changes in the database: deploy the code that uses the new columns".to_owned(),
         loses,
     })
 }
 
-fn mirror_of<'a>(pair: &Pair<'a>, rowid: Ident, context: &Context<'_>) -> Result<(Mirror<'a>, Names), Refusal> {
+/// Returns a pair with its names.
+///
+/// # Errors
+/// [`Refusal::Exists`] when one is in use.
+pub(super) fn mirror_of<'a>(
+    pair: &Pair<'a>,
+    rowid: Ident,
+    context: &Context<'_>,
+) -> Result<(Mirror<'a>, Names), Refusal> {
     let names = Names::new(pair.table, &pair.new[0].column.name, context)?;
     let new: Vec<Derived> = pair.new.iter().map(|new| derived(new.column, &new.forward, new.not_null)).collect();
     let old: Vec<Derived> = pair
@@ -335,26 +350,6 @@ fn null_given(mirror: &Mirror<'_>) -> Option<String> {
 
 fn lost_of_fill(column: &Ident) -> String {
     format!("the values written to `{column}`; a copy of the rows whose value is not the transform's is kept")
-}
-
-fn pair_notes(mirror: &Mirror<'_>, context: &Context<'_>) -> Vec<String> {
-    let mut all = notes(mirror, context);
-    let table = &mirror.name().name;
-    all.push(format!(
-        "cleanup drops {} of `{table}` one by one; each writes the whole table again while writers wait: {}",
-        mirror.old.iter().map(|old| format!("`{}`", old.name)).collect::<Vec<_>>().join(", "),
-        stall(mirror.table.size.bytes)
-    ));
-    all.push(format!("a rollback before contract drops the new columns of `{table}` the same way"));
-    all
-}
-
-fn stall(bytes: u64) -> String {
-    if bytes == 0 {
-        return "the size of the table is not known".to_owned();
-    }
-    let megabytes = bytes.div_ceil(1024 * 1024);
-    format!("about {} ms each at {megabytes} MB", megabytes * REWRITE_MS_A_MB)
 }
 
 fn notes(mirror: &Mirror<'_>, context: &Context<'_>) -> Vec<String> {

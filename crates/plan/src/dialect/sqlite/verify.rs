@@ -81,6 +81,7 @@ fn step(mirror: &Mirror<'_>, conditions: Vec<Condition>, related: &Sql, wrong: &
         action: Action::Verify(Verify {
             cut: cut(mirror),
             conditions,
+            compare: None,
             count,
             sample,
             before_repair: vec![],

@@ -1,4 +1,4 @@
 SELECT pg_catalog.count(*),
-  pg_catalog.count(*) FILTER (WHERE NOT {related} AND NOT {missed}),
+  {unrelated},
   pg_catalog.count(*) FILTER (WHERE {missed})
 FROM {table} WHERE {window}

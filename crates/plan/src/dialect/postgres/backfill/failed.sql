@@ -1,0 +1,1 @@
+SELECT {key}, {column}::pg_catalog.text, {why} FROM {table} WHERE {window} AND {fails}

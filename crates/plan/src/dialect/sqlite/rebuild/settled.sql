@@ -1,0 +1,1 @@
+SELECT segue_fail('the schema is not what the plan was made for: ' || {what}) WHERE {count} <> {wanted}

@@ -1,21 +1,22 @@
 //! Bringing existing rows over: passes of windows, until one pass changes nothing.
 
+use segue_model::bound::Bound;
 use segue_model::journal::{Checkpoint, Mark};
+use segue_model::plan::Mode;
 use segue_model::session::{Fail, FailKind};
 use segue_model::sql::Sql;
-use segue_model::step::{Backfill, Cut, Step};
-use segue_model::value::Value;
+use segue_model::step::{Backfill, Cut, Pace, Step};
 
+use crate::crew::{Crew, Pass};
 use crate::error::RunError;
 use crate::guard::Patience;
 use crate::running::{JOURNAL_WAIT, Running};
-use crate::step::THOROUGH;
-use crate::window::{Size, WINDOW, first_number};
+use crate::window::Size;
 
-/// Passes at most: a fill that still changes rows then would do so forever.
+/// Passes of one run at most: a fill that still changes rows then would do so forever.
 const PASSES_MAX: u32 = 20;
 
-/// What is done in each window, and where it stands.
+/// What is done in each window, and how.
 pub(crate) struct Copying<'s> {
     /// The step.
     pub(crate) step: &'s Step,
@@ -23,32 +24,74 @@ pub(crate) struct Copying<'s> {
     pub(crate) cut: &'s Cut,
     /// Run first in each window's transaction.
     pub(crate) before: &'s [Sql],
-    /// Changes the rows of window `$1`, `$2`.
+    /// Changes the rows of a window.
     pub(crate) fill: &'s Sql,
+    /// The same, but for rows that others have locked.
+    pub(crate) fill_unlocked: Option<&'s Sql>,
+    /// How the room of dead rows is kept in bounds.
+    pub(crate) pace: Option<&'s Pace>,
+    /// How the rows are brought over.
+    pub(crate) mode: Mode,
+    /// Only one worker may do it.
+    pub(crate) by_one: bool,
+}
+
+impl<'s> Copying<'s> {
+    /// Returns what a backfill does.
+    pub(crate) fn of(step: &'s Step, backfill: &'s Backfill, mode: Mode, by_one: bool) -> Self {
+        let Backfill { cut, before, fill, fill_unlocked, pace, .. } = backfill;
+        let pace = pace.as_ref().filter(|_| mode != Mode::Inline);
+        Self { step, cut, before, fill, fill_unlocked: fill_unlocked.as_ref(), pace, mode, by_one }
+    }
+
+    /// Returns a copy of a whole table.
+    pub(crate) fn whole(step: &'s Step, cut: &'s Cut, fill: &'s Sql) -> Self {
+        let mode = Mode::Batched;
+        Self { step, cut, before: &[], fill, fill_unlocked: None, pace: None, mode, by_one: true }
+    }
+
+    /// Returns how long its windows wait for locks.
+    pub(crate) fn patience(&self) -> Patience<'s> {
+        let tries = self.step.tries.unwrap_or_default();
+        Patience { tries, ..Patience::of(self.step) }
+    }
 }
 
 impl Running<'_> {
     /// Does a backfill from where it stands.
     pub(crate) fn backfill(&mut self, step: &Step, backfill: &Backfill) -> Result<(), RunError> {
-        let Backfill { cut, before, fill, unconvertible } = backfill;
-        let copying = Copying { step, cut, before, fill };
-        let mut size = Size::first_of_locking(cut);
-        let mut at = self.begin_pass(&copying, 1)?;
-        loop {
-            at = self.pass(&copying, at.pass, &mut size)?;
+        if backfill.lazy && !self.env.run.options.complete {
+            return Ok(());
+        }
+        let passes = self.bring_over(step, backfill, 1)?;
+        self.collect_failures(step, backfill)?;
+        self.finish(step, &serde_json::json!({ "passes": passes }).to_string())
+    }
+
+    /// Goes over the table from pass `first` on, until a pass changes nothing; returns the number of that pass.
+    pub(crate) fn bring_over(&mut self, step: &Step, backfill: &Backfill, first: u32) -> Result<u32, RunError> {
+        let copying = Copying::of(step, backfill, self.mode(&backfill.cut), self.alone);
+        let mut at = self.begin_pass(&copying, first)?;
+        let mut size = Size::first_of_locking(copying.cut);
+        if at.pass > first {
+            size = Size::first_of_sweep(copying.cut, &size);
+        }
+        for _ in 0..PASSES_MAX {
+            at = self.pass(&copying, &at, &mut size)?;
             if at.rows == 0 {
-                break;
-            }
-            if at.pass >= PASSES_MAX {
-                let text = format!("pass {} over `{}` still changed {} rows", at.pass, cut.table, at.rows);
-                return Err(Fail::new(FailKind::Server, text).into());
+                return Ok(at.pass);
             }
             at = self.begin_pass(&copying, at.pass + 1)?;
+            size = Size::first_of_sweep(copying.cut, &size);
         }
-        if let Some(question) = unconvertible {
-            self.tell_unconvertible(step, cut, question)?;
-        }
-        self.finish(step, &serde_json::json!({ "passes": at.pass }).to_string())
+        let text = format!("pass {} over `{}` still changed rows", at.pass - 1, copying.cut.table);
+        Err(Fail::new(FailKind::Server, text).into())
+    }
+
+    /// Returns how the rows of a table are brought over.
+    pub(crate) fn mode(&self, cut: &Cut) -> Mode {
+        let moving = self.plan.evidence.moving.get(&cut.table.to_string());
+        moving.map_or(Mode::Batched, |moving| moving.mode)
     }
 
     /// Returns the checkpoint of this pass or a later one; writes it where there is none.
@@ -56,121 +99,43 @@ impl Running<'_> {
         let step = copying.step;
         self.persist(&Patience::journal(step), |me| {
             if let Some(at) = me.checkpoint(step)?.filter(|at| at.pass >= pass) {
+                me.note_beginning(copying)?;
                 return Ok(at);
             }
+            me.note_beginning(copying)?;
             me.intend(step, Mark::Intent)?;
             me.check_shape()?;
-            let (low, end) = me.extent(copying.cut)?;
-            let at = Checkpoint { step: step.id, pass, next: low, end, rows: 0 };
+            let spans = me.checkpoint(step)?.map_or(0, |at| at.spans);
+            let at = me.whole_table(copying, pass, spans)?;
             me.own(JOURNAL_WAIT, |me| me.set_checkpoint(&at))?;
             Ok(at)
         })
     }
 
-    /// Does the windows of a pass that are still to be done; returns where it ended.
-    pub(crate) fn pass(&mut self, copying: &Copying<'_>, pass: u32, size: &mut Size) -> Result<Checkpoint, RunError> {
-        let tries = copying.step.tries.unwrap_or_default();
-        let patience = Patience { tries, ..Patience::of(copying.step) };
-        let (low, _) = self.persist(&patience, |me| me.extent(copying.cut))?;
-        loop {
-            let at = self.persist(&patience, |me| {
-                let at = me.checkpoint(copying.step)?.filter(|at| at.pass == pass);
-                at.ok_or_else(|| RunError::BadJournal {
-                    id: me.record.id.clone(),
-                    why: format!("the checkpoint of step {} is gone", copying.step.id),
-                })
-            })?;
-            if at.next >= at.end {
-                return Ok(at);
-            }
-            self.window(copying, &patience, at, low, size)?;
-        }
+    /// Returns the checkpoint of a pass that begins.
+    pub(crate) fn whole_table(&mut self, copying: &Copying<'_>, pass: u32, spans: i64) -> Result<Checkpoint, RunError> {
+        let extent = self.extent(copying.cut)?;
+        let (next, end, total) = match extent {
+            Some(extent) => (Some(extent.low), extent.end, extent.total),
+            None => (None, Bound::key(Vec::new()), 0),
+        };
+        Ok(Checkpoint { step: copying.step.id, pass, next, end, spans, done: 0, total, rows: 0 })
     }
 
-    /// Does the window at `at`. After a loss the journal may show it done already: then nothing is done here.
-    fn window(
+    /// Does what is left of a pass, with as many workers as are wanted; returns where it ended.
+    pub(crate) fn pass(
         &mut self,
         copying: &Copying<'_>,
-        patience: &Patience<'_>,
-        at: Checkpoint,
-        low: i64,
-        size: &mut Size,
-    ) -> Result<(), RunError> {
-        let done = self.persist(patience, |me| {
-            if me.checkpoint(copying.step)?.as_ref() != Some(&at) {
-                return Ok(None);
-            }
-            let to = me.window_end(copying.cut, at.next, at.end, size)?;
-            let began = me.env.clock.now();
-            let next = me.window_once(copying, patience, &at, to);
-            size.heed(&next, me.env.clock.now().saturating_sub(began));
-            match smaller_or_named(next, copying, &at, to, size) {
-                Ok(next) => Ok(next.map(|next| (next, me.env.clock.now().saturating_sub(began)))),
-                Err(error) => Err(error),
-            }
-        })?;
-        if let Some((next, took)) = done {
-            let rows = next.rows - at.rows;
-            size.took(took);
-            self.outcome.rows_filled += rows;
-            self.tell_window(copying.step, copying.cut, low, &next, rows, took);
-            self.rest(copying.cut, took)?;
-        }
-        Ok(())
-    }
-
-    /// A window is committed together with its checkpoint, or neither is.
-    fn window_once(
-        &mut self,
-        copying: &Copying<'_>,
-        patience: &Patience<'_>,
         at: &Checkpoint,
-        to: i64,
+        size: &mut Size,
     ) -> Result<Checkpoint, RunError> {
-        self.own(patience.tries.each, |me| {
-            me.execute_all(copying.before, WINDOW)?;
-            let rows = me.execute(copying.fill, &[Value::Int(at.next), Value::Int(to)], WINDOW)?;
-            let next = Checkpoint { next: to, rows: at.rows + rows, ..at.clone() };
-            me.set_checkpoint(&next)?;
-            Ok(next)
-        })
-    }
-
-    fn tell_unconvertible(&mut self, step: &Step, cut: &Cut, question: &Sql) -> Result<(), RunError> {
-        let rows = self.unconvertible(step, question)?;
-        if rows > 0 {
-            self.note(format!("{rows} rows of `{}` cannot be converted; flip is refused while any remain", cut.table));
-        }
-        Ok(())
-    }
-
-    /// Returns how many rows a transform cannot convert.
-    pub(crate) fn unconvertible(&mut self, step: &Step, question: &Sql) -> Result<i64, RunError> {
-        self.persist(&Patience::journal(step), |me| Ok(first_number(&me.query(question, &[], THOROUGH)?).unwrap_or(0)))
-    }
-}
-
-/// Makes the windows smaller after a value that cannot be converted, until the smallest window that holds it can be named.
-/// `None`: try again.
-fn smaller_or_named(
-    result: Result<Checkpoint, RunError>,
-    copying: &Copying<'_>,
-    at: &Checkpoint,
-    to: i64,
-    size: &mut Size,
-) -> Result<Option<Checkpoint>, RunError> {
-    match result {
-        Ok(next) => Ok(Some(next)),
-        Err(RunError::Fail { step, phase, mut source }) => {
-            if source.kind == FailKind::Conversion {
-                if size.halve() {
-                    return Ok(None);
-                }
-                let Cut { unit, table, .. } = copying.cut;
-                source.message = format!("{} (in {unit} {} to {} of `{table}`)", source.message, at.next, to - 1);
-            }
-            Err(RunError::Fail { step, phase, source })
-        }
-        Err(error) => Err(error),
+        let beginning = self.beginning(copying.step);
+        let crew = Crew::new(copying, Pass::of(at), size.clone(), beginning);
+        let result = crew.work_with(&mut self.hand, size);
+        crew.add_to(&mut self.outcome);
+        result?;
+        let step = copying.step;
+        let at = self.persist(&Patience::journal(step), |me| me.checkpoint(step))?;
+        at.ok_or_else(|| self.hand.no_checkpoint(step.id))
     }
 }

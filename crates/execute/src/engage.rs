@@ -14,11 +14,13 @@ use segue_model::session::{Begin, Fail, FailKind, Journal, Session};
 use crate::control::Control;
 use crate::error::RunError;
 use crate::guard::Patience;
+use crate::hand::{Hand, LEADER};
 use crate::leftovers::{clear_leftovers, patiently};
 use crate::observer::Progress;
 use crate::outcome::Outcome;
 use crate::run::Said;
 use crate::running::{Env, JOURNAL_WAIT, Running};
+use crate::throttle::Valve;
 
 /// Tries to give the lease back; a lease that stays is taken over by the next run.
 const RELEASE_TRIES: u32 = 20;
@@ -58,20 +60,23 @@ pub(crate) fn under_lease<T>(
     let hold = env.run.connector.hold().map_err(|fail| held(env, id, fail))?;
     let alone = hold.is_some();
     let control = Control::default();
+    let valve = Valve::new(env.run.options.tuning.clone());
     std::thread::scope(|scope| {
-        let _ending = control.ending();
+        let _ending = (control.ending(), Opened(&valve));
         let journal = env.journal();
         if !alone {
             scope.spawn(|| control.beat(env, id));
         }
         let mut seat = Seat::take(env, id, &control, alone)?;
         let chosen = find(journal, &mut *seat.work, id).and_then(choose);
-        let result = match chosen {
+        match chosen {
             Ok(chosen) => {
-                let mut running = seat.begin(env, &control, chosen);
+                let mut running = seat.begin(env, (&control, &valve), chosen)?;
+                scope.spawn(|| valve.watch(env, id));
                 let result = running.open().and_then(|()| body(&mut running));
+                valve.end();
                 control.end();
-                release(env, id, &mut *running.work, control.epoch());
+                release(env, id, &mut *running.hand.work, control.epoch());
                 result
             }
             Err(error) => {
@@ -79,10 +84,17 @@ pub(crate) fn under_lease<T>(
                 release(env, id, &mut *seat.work, control.epoch());
                 Err(error)
             }
-        };
-        env.run.stop.cancels_nothing();
-        result
+        }
     })
+}
+
+/// Ends the watch of a valve when dropped, also when the run panics: else the process would never end.
+pub(crate) struct Opened<'v>(pub(crate) &'v Valve);
+
+impl Drop for Opened<'_> {
+    fn drop(&mut self) {
+        self.0.end();
+    }
 }
 
 /// Connects under a name that is no migration's.
@@ -118,7 +130,6 @@ fn seat(
 /// A lease with its sessions, before it is known what to do.
 struct Seat {
     work: Box<dyn Session>,
-    backend: (i64, String),
     alone: bool,
     moved: Option<Moved>,
     from: Option<Holder>,
@@ -144,22 +155,19 @@ impl Seat {
             env.tell(&Progress::TookOver { from });
         }
         let seated = seat(env, id, control, &mut rng, first, (epoch, alone, from.is_some()));
-        let (leftovers, mut work) = seated?;
-        env.run.stop.cancels(work.canceller());
-        let backend = work.backend()?;
-        Ok(Self { work, backend, alone, moved, from, leftovers })
+        let (leftovers, work) = seated?;
+        Ok(Self { work, alone, moved, from, leftovers })
     }
 
-    fn begin<'r>(self, env: Env<'r>, control: &'r Control, chosen: Chosen) -> Running<'r> {
+    fn begin<'r>(self, env: Env<'r>, lease: (&'r Control, &'r Valve), chosen: Chosen) -> Result<Running<'r>, Fail> {
         let mut outcome = Outcome::nothing_yet(chosen.record.id.clone(), chosen.record.state);
         outcome.took_over = self.from;
         outcome.leftovers = self.leftovers;
-        Running {
+        let whose = (chosen.record.id.clone(), chosen.record.attempt);
+        Ok(Running {
             env,
-            control,
+            hand: Hand::new(env, lease, whose, LEADER, self.work)?,
             alone: self.alone,
-            work: self.work,
-            backend: self.backend,
             moved: self.moved,
             others_until: Duration::ZERO,
             starts: chosen.starts,
@@ -167,9 +175,8 @@ impl Seat {
             record: chosen.record,
             plan: Rc::new(chosen.plan),
             events: Vec::new(),
-            rng: rng(env),
             outcome,
-        }
+        })
     }
 }
 
@@ -179,7 +186,7 @@ impl Running<'_> {
         if let Some(moved) = self.moved.take() {
             self.note(moved.said());
             self.persist(&Patience::nothing(), |me| {
-                me.own(JOURNAL_WAIT, |me| Ok(me.env.journal().set_identity(&mut *me.work, moved.here())?))
+                me.own(JOURNAL_WAIT, |me| Ok(me.env.journal().set_identity(&mut *me.hand.work, moved.here())?))
             })?;
         }
         if self.starts {
@@ -190,7 +197,7 @@ impl Running<'_> {
                 me.own(JOURNAL_WAIT, |me| {
                     me.take_turn()?;
                     me.refuse_beside_another()?;
-                    Ok(me.env.journal().start(&mut *me.work, &me.record)?)
+                    Ok(me.env.journal().start(&mut *me.hand.work, &me.record)?)
                 })
             });
         }
@@ -200,15 +207,15 @@ impl Running<'_> {
     /// Writes the journal's one row about the database, as it is: of two migrations that start at the same moment, the
     /// second waits here until the first one's record can be seen.
     fn take_turn(&mut self) -> Result<(), RunError> {
-        let Running { env, work, .. } = self;
-        let identity = env.journal().identity(&mut **work)?;
-        Ok(env.journal().set_identity(&mut **work, &identity)?)
+        let Running { env, hand, .. } = self;
+        let identity = env.journal().identity(&mut *hand.work)?;
+        Ok(env.journal().set_identity(&mut *hand.work, &identity)?)
     }
 
     /// Refuses while another migration has one of our tables in flight: our plan was made for a structure that it changes.
     fn refuse_beside_another(&mut self) -> Result<(), RunError> {
-        let Running { env, work, .. } = self;
-        let records = env.journal().records(&mut **work)?;
+        let Running { env, hand, .. } = self;
+        let records = env.journal().records(&mut *hand.work)?;
         for other in records.into_iter().filter(|record| record.id != self.record.id && !is_over(record.state)) {
             let read = from_json(&other.plan);
             let theirs = read.map_err(|why| RunError::BadJournal { id: other.id.clone(), why: why.to_string() })?;
@@ -223,7 +230,7 @@ impl Running<'_> {
 
     /// A plan is made for one major version; a migration in flight goes on after an upgrade.
     fn fits_server(&mut self) -> Result<(), RunError> {
-        let server = self.work.server()?;
+        let server = self.hand.work.server()?;
         let found = server.version.major_text(server.engine);
         if (server.engine, found.as_str()) == (self.plan.engine, self.plan.server_major.as_str()) {
             return Ok(());
@@ -235,8 +242,8 @@ impl Running<'_> {
 
     /// Reads what happened in this attempt.
     pub(crate) fn load(&mut self) -> Result<(), RunError> {
-        let Running { env, work, record, .. } = self;
-        self.events = env.journal().events(&mut **work, &record.id, record.attempt)?;
+        let Running { env, hand, record, .. } = self;
+        self.events = env.journal().events(&mut *hand.work, &record.id, record.attempt)?;
         Ok(())
     }
 }

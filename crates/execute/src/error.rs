@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use segue_model::ident::MigrationId;
+use segue_model::ident::{MigrationId, TableName};
 use segue_model::journal::State;
 use segue_model::session::{Blocker, Fail, FailKind};
 use segue_model::step::Phase;
@@ -125,6 +125,20 @@ pub enum RunError {
         /// What to do.
         hint: String,
     },
+    /// More rows cannot be converted than anybody would look through.
+    #[error("{rows} rows of `{table}` cannot be converted, and {threshold} may be left for later{}", shown(.samples))]
+    Quarantine {
+        /// The migration.
+        id: MigrationId,
+        /// The table.
+        table: TableName,
+        /// Rows that cannot be converted.
+        rows: u64,
+        /// How many may be.
+        threshold: u64,
+        /// Some of them, each with the server's words, values masked.
+        samples: Vec<String>,
+    },
     /// The old shape must stay for a while after it was hidden.
     #[error("the cool-down is not over: {} s remain", .remaining.as_secs())]
     CoolDown {
@@ -149,7 +163,7 @@ impl RunError {
             Self::BadJournal { .. } | Self::BudgetSpent { .. } => 3,
             Self::Held { .. } | Self::LostLease => 4,
             Self::Gate { .. } | Self::WrongState { .. } | Self::RollbackClosed { .. } | Self::CoolDown { .. } => 5,
-            Self::Verification { .. } => 6,
+            Self::Verification { .. } | Self::Quarantine { .. } => 6,
             Self::Interrupted => 130,
         }
     }
@@ -189,9 +203,21 @@ impl RunError {
             Self::LostLease => "See `segue status`, and leave the migration to that run.".to_owned(),
             Self::BudgetSpent { blockers, .. } => budget_hint(blockers),
             Self::RollbackClosed { hint, .. } => hint.clone(),
+            Self::Quarantine { id, .. } => format!(
+                "Correct their old values, or take the migration back with `segue rollback {id}` and make the transform convert \
+                 them; then run the same command again. To go on and correct them later, raise `quarantine`."
+            ),
             Self::CoolDown { .. } => {
                 "Run `segue cleanup` again then; until that, `segue rollback` brings the old shape back.".to_owned()
             }
+        }
+    }
+
+    /// Returns the error with its step, where it has none yet.
+    pub(crate) fn at_step(self, id: u32) -> Self {
+        match self {
+            Self::Fail { step: None, source, .. } => Self::Fail { step: Some(id), phase: None, source },
+            other => other,
         }
     }
 
@@ -203,6 +229,10 @@ impl RunError {
             other => other,
         }
     }
+}
+
+fn shown(samples: &[String]) -> String {
+    if samples.is_empty() { String::new() } else { format!("; for example {}", samples.join("; ")) }
 }
 
 fn under_way(unfinished: &[MigrationId]) -> String {

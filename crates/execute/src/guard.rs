@@ -7,6 +7,7 @@ use segue_model::session::{Blocker, Fail, FailKind};
 use segue_model::step::{Phase, Step};
 
 use crate::error::RunError;
+use crate::hand::{Hand, Handed};
 use crate::observer::Progress;
 use crate::running::Running;
 
@@ -51,47 +52,49 @@ impl<'s> Patience<'s> {
     }
 }
 
-impl Running<'_> {
-    /// Does `op` until it succeeds, fails for good, or the patience ends.
-    ///
-    /// `op` may have been carried out although it failed (the connection broke at COMMIT): it must look at the journal
-    /// first, which is read again after each loss.
-    pub(crate) fn persist<T>(
-        &mut self,
-        patience: &Patience<'_>,
-        mut op: impl FnMut(&mut Self) -> Result<T, RunError>,
-    ) -> Result<T, RunError> {
-        let began = self.env.clock.now();
-        let (mut losses, mut tries) = (0, 0);
-        loop {
-            self.env.check_stop()?;
-            let fail = match op(self) {
-                Err(RunError::Fail { source, .. }) => source,
-                other => return other,
-            };
-            if self.env.run.stop.requested() && fail.kind == FailKind::Cancelled {
-                return Err(RunError::Interrupted);
-            }
-            if fail.outcome_unknown() && losses < LOSSES_MAX {
-                losses += 1;
-                self.reconnect(&fail)?;
-            } else if fail.is_transient() {
-                tries += 1;
-                self.outcome.retries += 1;
-                self.wait_for_another_try(patience, tries, began, fail)?;
-            } else {
-                return Err(fail.into());
-            }
+/// Does `op` until it succeeds, fails for good, or the patience ends.
+///
+/// `op` may have been carried out although it failed (the connection broke at COMMIT): it must look at the journal first,
+/// which is read again after each loss.
+pub(crate) fn persist<'r, M: Handed<'r>, T>(
+    me: &mut M,
+    patience: &Patience<'_>,
+    mut op: impl FnMut(&mut M) -> Result<T, RunError>,
+) -> Result<T, RunError> {
+    let env = me.hand().env;
+    let began = env.clock.now();
+    let (mut losses, mut tries) = (0, 0);
+    loop {
+        env.check_stop()?;
+        let fail = match op(me) {
+            Err(RunError::Fail { source, .. }) => source,
+            other => return other,
+        };
+        if env.run.stop.requested() && fail.kind == FailKind::Cancelled {
+            return Err(RunError::Interrupted);
+        }
+        if fail.outcome_unknown() && losses < LOSSES_MAX {
+            losses += 1;
+            me.reconnect(&fail)?;
+        } else if fail.is_transient() {
+            tries += 1;
+            me.hand().wait_for_another_try(patience, tries, began, fail)?;
+        } else {
+            return Err(fail.into());
         }
     }
+}
 
-    fn wait_for_another_try(
+impl Hand<'_> {
+    /// Waits before another try, or fails where the patience is at its end.
+    pub(crate) fn wait_for_another_try(
         &mut self,
         patience: &Patience<'_>,
         try_no: u32,
         began: Duration,
         fail: Fail,
     ) -> Result<(), RunError> {
+        self.retries += 1;
         let blockers = self.blockers(patience.locks);
         let step = patience.step.map_or(0, |(step, _)| step);
         self.env.tell(&Progress::LockTry { step, try_no, blockers: &blockers });
@@ -105,12 +108,19 @@ impl Running<'_> {
         self.env.wait(pause)
     }
 
+    /// Who is in the way is only told, so a failure to find out is not worth failing for.
+    pub(crate) fn blockers(&mut self, locks: &[RelationLock]) -> Vec<Blocker> {
+        if locks.is_empty() { Vec::new() } else { self.work.blockers(locks).unwrap_or_default() }
+    }
+}
+
+impl Running<'_> {
     /// Waits while a long transaction is in the way: a DDL that queues behind it would make everybody queue behind the DDL.
     pub(crate) fn look_before_queueing(&mut self, patience: &Patience<'_>) -> Result<(), RunError> {
         let began = self.env.clock.now();
         let mut looks = 0;
         while !patience.locks.is_empty() {
-            let blockers = self.work.blockers(patience.locks)?;
+            let blockers = self.hand.work.blockers(patience.locks)?;
             let long = blockers.iter().any(|blocker| blocker.age >= patience.tries.each);
             if !long || self.env.clock.now().saturating_sub(began) >= LOOK {
                 break;
@@ -118,7 +128,7 @@ impl Running<'_> {
             looks += 1;
             let step = patience.step.map_or(0, |(step, _)| step);
             self.env.tell(&Progress::LockTry { step, try_no: looks, blockers: &blockers });
-            let pause = self.jittered(patience.tries.each.max(Duration::from_millis(10)));
+            let pause = self.hand.jittered(patience.tries.each.max(Duration::from_millis(10)));
             self.env.wait(pause)?;
         }
         Ok(())
@@ -130,14 +140,9 @@ impl Running<'_> {
             return Ok(());
         }
         let began = self.env.clock.now();
-        let result = self.work.lock(locks);
+        let result = self.hand.work.lock(locks);
         let waited = self.env.clock.now().saturating_sub(began);
         self.outcome.longest_lock_wait = self.outcome.longest_lock_wait.max(waited);
         Ok(result?)
-    }
-
-    /// Who is in the way is only told, so a failure to find out is not worth failing for.
-    fn blockers(&mut self, locks: &[RelationLock]) -> Vec<Blocker> {
-        if locks.is_empty() { Vec::new() } else { self.work.blockers(locks).unwrap_or_default() }
     }
 }

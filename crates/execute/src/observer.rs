@@ -8,7 +8,7 @@ use segue_model::step::{Phase, Step};
 
 use crate::outcome::VerifyReport;
 
-/// Is told what happens. Called on the run's own thread: it should return soon.
+/// Is told what happens. Called by each worker on its own thread: it should return soon.
 pub trait Observer: Sync {
     /// Takes one piece of news.
     fn on(&self, progress: &Progress<'_>);
@@ -82,6 +82,12 @@ pub enum Progress<'a> {
     Waiting {
         /// What, as a clause: `a standby has not replayed the change yet: replica2`.
         what: &'a str,
+    },
+    /// Windows, or a step that takes locks, are held back; told again when a reason or its figures change, about once a second
+    /// at most.
+    Throttled {
+        /// Why, a clause each: `replica lag 12s, limit 10s`. Empty: nothing does any more.
+        reasons: &'a [String],
     },
     /// The connection was lost and is made again.
     Reconnecting {

@@ -1,5 +1,6 @@
 //! What came of a run.
 
+use std::fmt;
 use std::time::Duration;
 
 use segue_model::ident::{MigrationId, TableName};
@@ -100,9 +101,71 @@ pub struct TableReport {
     pub repaired: u64,
     /// Keys of up to 10 wrong rows.
     pub samples: Vec<String>,
+    /// Chunks that were looked at, each in one snapshot.
+    pub chunks: u64,
+    /// Chunks with a wrong row, or whose two sides differ as wholes.
+    pub differing: u64,
+    /// Both sides as wholes, where they stand in two tables. Writes between two chunks are in it, so those of two
+    /// verifications differ.
+    pub sides: Option<Sides>,
+    /// How long it took, without rests and waits.
+    pub took: Duration,
+}
+
+/// The two tables that a verification compares.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Sides {
+    /// The table.
+    pub old: Side,
+    /// Its copy.
+    pub new: Side,
+}
+
+/// One of them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Side {
+    /// Its rows.
+    pub rows: u64,
+    /// What stands for their values, in any order.
+    pub checksum: Checksum,
+}
+
+impl Side {
+    /// Adds another part of the table.
+    pub(crate) fn add(&mut self, part: Self) {
+        self.rows = self.rows.saturating_add(part.rows);
+        self.checksum = Checksum(self.checksum.0.wrapping_add(part.checksum.0));
+    }
+}
+
+/// A sum over checksums of parts, so that it does not depend on their order.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Checksum(u128);
+
+impl Checksum {
+    /// Returns that of a part, as the database gave it: whole numbers are taken as they are.
+    pub(crate) fn of(text: &str) -> Self {
+        // FNV-1a: equal texts must give equal sums, and nobody chooses them to collide.
+        let hash =
+            |sum: u128, byte: u8| (sum ^ u128::from(byte)).wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013B);
+        let hashed = || text.bytes().fold(0x6c62_272e_07bb_0142_62b8_2175_6295_c58d, hash);
+        Self(text.parse::<i128>().map_or_else(|_| hashed(), |number| number as u128))
+    }
+}
+
+impl fmt::Display for Checksum {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
 }
 
 impl TableReport {
+    /// Returns the rows looked at in a second; `None`: it took no time to speak of.
+    pub fn rows_per_s(&self) -> Option<f64> {
+        let seconds = self.took.as_secs_f64();
+        (seconds > 0.0).then(|| self.rows as f64 / seconds)
+    }
+
     /// Returns the number of wrong rows.
     pub fn wrong(&self) -> u64 {
         self.unrelated.saturating_add(self.absent)

@@ -24,15 +24,19 @@ impl Running<'_> {
             if target == Target::Expand {
                 return self.reach(State::Expanded);
             }
+            for phase in [Phase::Sync, Phase::Backfill] {
+                self.phase(phase)?;
+            }
+            if self.is_left_to_touches() {
+                return self.leave_to_touches(target);
+            }
         }
         if self.by_hand() { self.go_to_ready(target) } else { self.go_to_the_end() }
     }
 
     fn go_to_ready(&mut self, target: Target) -> Result<(), RunError> {
         if self.record.state < State::Ready {
-            for phase in [Phase::Sync, Phase::Backfill, Phase::Verify] {
-                self.phase(phase)?;
-            }
+            self.phase(Phase::Verify)?;
             self.wait_for_standbys()?;
             self.reach(State::Ready)?;
         }
@@ -44,10 +48,41 @@ impl Running<'_> {
             return Ok(());
         }
         for phase in Phase::ALL {
+            if self.leaves_sync_behind(phase) {
+                self.check_sync()?;
+            }
             self.phase(phase)?;
         }
         self.wait_for_standbys()?;
         self.end()
+    }
+
+    /// Returns whether this phase comes next and relies on what sync did.
+    fn leaves_sync_behind(&self, phase: Phase) -> bool {
+        let steps = &self.plan.steps;
+        phase >= Phase::Flip
+            && steps.iter().any(|step| step.phase == phase && !self.is_done(step.id))
+            && !Phase::ALL.iter().any(|later| *later >= phase && self.has_begun(*later))
+    }
+
+    /// Returns whether rows are brought over only when somebody touches them.
+    fn is_left_to_touches(&self) -> bool {
+        let lazy = |step: &Step| matches!(&step.action, Action::Backfill(backfill) if backfill.lazy);
+        self.plan.steps.iter().any(|step| lazy(step) && !self.is_done(step.id))
+    }
+
+    /// Ends here: both shapes are kept right, and rows that nobody touches are not brought over.
+    fn leave_to_touches(&mut self, target: Target) -> Result<(), RunError> {
+        self.reach(State::Expanded)?;
+        let what = "rows are brought over when somebody touches them, and not all of them are yet".to_owned();
+        let how = format!("To bring over the rest, type: segue apply {} --complete", self.id());
+        match target {
+            Target::Expand | Target::End => {
+                self.note(format!("{what}. {how}"));
+                Ok(())
+            }
+            Target::Ready | Target::Flip => Err(RunError::Gate { step: None, reasons: vec![what], hints: vec![how] }),
+        }
     }
 
     /// Moves the authority to the new shape.
@@ -88,10 +123,7 @@ impl Running<'_> {
             if !remaining.is_zero() {
                 return Err(RunError::CoolDown { remaining });
             }
-            let verifies = |step: &Step| step.phase == Phase::Cleanup && matches!(step.action, Action::Verify(_));
-            if !self.plan.steps.iter().any(verifies) {
-                self.verify_again(false)?;
-            }
+            self.verify_before_cleanup()?;
         }
         self.phase(Phase::Cleanup)?;
         self.end()
@@ -132,7 +164,7 @@ impl Running<'_> {
     fn wait_for_standbys(&mut self) -> Result<(), RunError> {
         let began = self.env.clock.now();
         loop {
-            let lagging = self.persist(&Patience::nothing(), |me| Ok(me.work.lagging_standbys()?))?;
+            let lagging = self.persist(&Patience::nothing(), |me| Ok(me.hand.work.lagging_standbys()?))?;
             if lagging.is_empty() {
                 return Ok(());
             }
@@ -152,11 +184,13 @@ impl Running<'_> {
         let mut unmet = Unmet::default();
         for step in &plan.steps {
             let Action::Backfill(backfill) = &step.action else { continue };
-            let Some(question) = &backfill.unconvertible else { continue };
-            let rows = self.unconvertible(step, question)?;
+            let Some(failures) = &backfill.failures else { continue };
+            let rows = self.unconvertible(step, failures)?;
             if rows > 0 {
                 unmet.reasons.push(format!("{rows} rows of `{}` cannot be converted", backfill.cut.table));
-                unmet.hints.push("Correct their old values; the triggers convert them then.".to_owned());
+                let hint = "Correct their old values (the triggers convert them then), or make `segue verify --retry-quarantine` \
+                            list those that are left.";
+                unmet.hints.push(hint.to_owned());
             }
         }
         unmet.or_gate(None)

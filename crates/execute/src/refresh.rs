@@ -69,7 +69,13 @@ impl Running<'_> {
     pub(crate) fn begin_windows_anew(&mut self, step: &Step) -> Result<(), RunError> {
         match &step.action {
             Action::Snapshot(snapshot) if snapshot.copy.is_some() => {
-                self.set_checkpoint(&Checkpoint { step: step.id, pass: 0, next: 0, end: 0, rows: 0 })
+                let Running { env, hand, record, .. } = self;
+                let (journal, session) = (env.journal(), &mut *hand.work);
+                let Some(at) = journal.checkpoint(session, &record.id, record.attempt, step.id)? else { return Ok(()) };
+                for span in journal.spans(session, &record.id, record.attempt, step.id)? {
+                    journal.end_span(session, &record.id, record.attempt, &span)?;
+                }
+                self.set_checkpoint(&Checkpoint { pass: 0, next: None, done: 0, total: 0, rows: 0, ..at })
             }
             _ => Ok(()),
         }

@@ -120,8 +120,8 @@ impl Running<'_> {
             let event = me.own(JOURNAL_WAIT, |me| {
                 let note = serde_json::json!({ "from": from }).to_string();
                 let event = me.record(step, Mark::UndoIntent, String::new(), note)?;
-                let Running { env, work, record, .. } = me;
-                env.journal().set_state(&mut **work, &record.id, State::RollingBack)?;
+                let Running { env, hand, record, .. } = me;
+                env.journal().set_state(&mut *hand.work, &record.id, State::RollingBack)?;
                 Ok(event)
             })?;
             me.events.push(event);
@@ -155,8 +155,8 @@ impl Running<'_> {
                 for copy in &retreat.copies {
                     me.execute(&copy.drop_empty, &[], QUESTION)?;
                 }
-                let Running { env, work, record, .. } = me;
-                env.journal().set_state(&mut **work, &record.id, from)?;
+                let Running { env, hand, record, .. } = me;
+                env.journal().set_state(&mut *hand.work, &record.id, from)?;
                 Ok(events)
             })?;
             me.events.extend(events);

@@ -17,9 +17,9 @@ impl Running<'_> {
         };
         self.persist(&Patience::nothing(), |me| {
             me.own(JOURNAL_WAIT, |me| {
-                let Running { env, work, record, .. } = me;
-                env.journal().set_state(&mut **work, &reversed, State::RolledBack)?;
-                Ok(env.journal().set_state(&mut **work, &record.id, State::RolledBack)?)
+                let Running { env, hand, record, .. } = me;
+                env.journal().set_state(&mut *hand.work, &reversed, State::RolledBack)?;
+                Ok(env.journal().set_state(&mut *hand.work, &record.id, State::RolledBack)?)
             })
         })?;
         self.record.state = State::RolledBack;
@@ -43,8 +43,8 @@ impl Running<'_> {
 
     /// Returns the migration that this one reverses, where the journal has it in `state`.
     fn reversed(&mut self, state: State) -> Result<Option<MigrationId>, RunError> {
-        let Running { env, work, record, .. } = self;
+        let Running { env, hand, record, .. } = self;
         let Some(id) = record.id.reverses() else { return Ok(None) };
-        Ok(find(env.journal(), &mut **work, &id)?.filter(|found| found.state == state).map(|found| found.id))
+        Ok(find(env.journal(), &mut *hand.work, &id)?.filter(|found| found.state == state).map(|found| found.id))
     }
 }

@@ -20,6 +20,7 @@ use crate::step::{limit, limit_of_undo};
 impl Running<'_> {
     /// Takes everything back, from where an earlier rollback stopped.
     pub(crate) fn take_back(&mut self) -> Result<(), RunError> {
+        self.hand.valve.open();
         let plan = Rc::clone(&self.plan);
         let steps: Vec<&Step> = plan.steps.iter().rev().filter(|step| self.may_be_there(step)).collect();
         let mut retreat = if self.record.state == State::RollingBack {

@@ -8,12 +8,14 @@ use segue_model::plan::Plan;
 use segue_model::plan_file::{from_json, to_json};
 use segue_model::session::Connector;
 use segue_model::step::Phase;
+use segue_model::tuning::Tuning;
 
 use crate::clock::{Clock, MachineClock};
 use crate::engage::{Chosen, peek, under_lease};
 use crate::error::RunError;
 use crate::observer::Observer;
 use crate::outcome::{Outcome, VerifyReport};
+use crate::quarantine::Retried;
 use crate::running::{Env, Running};
 use crate::shape::difference;
 use crate::stop::Stop;
@@ -31,8 +33,11 @@ pub struct Run<'a> {
     pub options: Options,
 }
 
+/// Asks an address and says in words why it did not answer with 200.
+pub type AsksAddress = fn(&str) -> Result<(), String>;
+
 /// How a run behaves.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Options {
     /// Host, user and process, for whoever meets our lease: `deploy-7 ci 4711`. Should differ between two processes.
     pub holder: String,
@@ -42,6 +47,13 @@ pub struct Options {
     pub seed: u64,
     /// The least time between contract and cleanup.
     pub cool_down: Duration,
+    /// How fast it may go, and what holds it back.
+    pub tuning: Tuning,
+    /// Rows that are brought over when somebody touches them are all brought over now.
+    pub complete: bool,
+    /// Asks an address for [`segue_model::tuning::Limits::http`]; the failure in words. `None`: such a limit always holds
+    /// back.
+    pub http: Option<AsksAddress>,
 }
 
 impl Default for Options {
@@ -51,6 +63,9 @@ impl Default for Options {
             lease_expiry: Duration::from_secs(15),
             seed: u64::from(std::process::id()),
             cool_down: Duration::ZERO,
+            tuning: Tuning::default(),
+            complete: false,
+            http: None,
         }
     }
 }
@@ -107,6 +122,15 @@ impl Run<'_> {
         self.verify_by(&MachineClock::start(), id, repair)
     }
 
+    /// Tries the rows again that could not be converted, from the end of the backfill until flip: goes over their tables once
+    /// more, and notes those that are left.
+    ///
+    /// # Errors
+    /// Any [`RunError`]; [`RunError::WrongState`] before the backfill and after flip.
+    pub fn retry_quarantine(&self, id: &MigrationId) -> Result<Retried, RunError> {
+        self.retry_quarantine_by(&MachineClock::start(), id)
+    }
+
     /// Moves the authority to the new shape. Wants the migration to be ready.
     ///
     /// # Errors
@@ -157,7 +181,7 @@ impl Run<'_> {
             |record| choose(plan, record),
             |running| {
                 running.forward(target)?;
-                Ok(running.outcome.clone())
+                Ok(running.outcome())
             },
         )
     }
@@ -169,7 +193,7 @@ impl Run<'_> {
                 return Err(RunError::WrongState { id: running.id().clone(), state, wanted });
             }
             running.forward(target)?;
-            Ok(running.outcome.clone())
+            Ok(running.outcome())
         })
     }
 
@@ -184,6 +208,10 @@ impl Run<'_> {
             running.verify_again(repair)?;
             Ok(running.outcome.verified.clone().unwrap_or_default())
         })
+    }
+
+    pub(crate) fn retry_quarantine_by(&self, clock: &dyn Clock, id: &MigrationId) -> Result<Retried, RunError> {
+        self.on_known(clock, id, |running| running.retry_quarantine())
     }
 
     pub(crate) fn flip_by(&self, clock: &dyn Clock, id: &MigrationId) -> Result<Outcome, RunError> {
@@ -214,7 +242,7 @@ impl Run<'_> {
             } else if state != to && !(to == State::Done && running.has_reversed()?) {
                 return Err(RunError::WrongState { id: running.id().clone(), state, wanted: from });
             }
-            Ok(running.outcome.clone())
+            Ok(running.outcome())
         })
     }
 
@@ -228,7 +256,7 @@ impl Run<'_> {
                 running.said = said;
                 running.take_back()?;
             }
-            Ok(running.outcome.clone())
+            Ok(running.outcome())
         })
     }
 

@@ -3,20 +3,19 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use fastrand::Rng;
 use segue_model::ident::MigrationId;
 use segue_model::journal::{Event, Mark, Record, State};
 use segue_model::plan::{Plan, Strategy};
-use segue_model::session::{Begin, Fail, FailKind, Journal, Session};
+use segue_model::session::{Begin, Fail, Journal, Session};
 use segue_model::sql::Sql;
 use segue_model::step::{Action, Step, Transaction};
 use segue_model::value::{Row, Value};
 
 use crate::clock::Clock;
-use crate::control::Control;
 use crate::engage::Moved;
 use crate::error::RunError;
-use crate::guard::Patience;
+use crate::guard::{Patience, persist};
+use crate::hand::{Hand, Handed, own, within};
 use crate::observer::Progress;
 use crate::outcome::Outcome;
 use crate::run::{Run, Said};
@@ -68,14 +67,10 @@ impl<'r> Env<'r> {
 pub(crate) struct Running<'r> {
     /// What it works with.
     pub(crate) env: Env<'r>,
-    /// The session that holds the lease.
-    pub(crate) control: &'r Control,
+    /// The session that does the work.
+    pub(crate) hand: Hand<'r>,
     /// Another process is kept out by the operating system: there is no control session.
     pub(crate) alone: bool,
-    /// The session that does the work.
-    pub(crate) work: Box<dyn Session>,
-    /// The work session's process id and start.
-    pub(crate) backend: (i64, String),
     /// Where the database went since the journal was last written.
     pub(crate) moved: Option<Moved>,
     /// Until when writers who waited for our last lock have their turn.
@@ -90,13 +85,18 @@ pub(crate) struct Running<'r> {
     pub(crate) plan: Rc<Plan>,
     /// What happened in this attempt, as the journal has it.
     pub(crate) events: Vec<Event>,
-    /// Where jitter comes from.
-    pub(crate) rng: Rng,
     /// What the run will report.
     pub(crate) outcome: Outcome,
 }
 
 impl Running<'_> {
+    /// Returns what came of the run so far.
+    pub(crate) fn outcome(&self) -> Outcome {
+        let Self { outcome, hand, .. } = self;
+        let (retries, reconnects) = (outcome.retries + hand.retries, outcome.reconnects + hand.reconnects);
+        Outcome { retries, reconnects, ..outcome.clone() }
+    }
+
     /// Returns the migration.
     pub(crate) fn id(&self) -> &MigrationId {
         &self.record.id
@@ -147,7 +147,7 @@ impl Running<'_> {
     pub(crate) fn intend(&mut self, step: &Step, mark: Mark) -> Result<(), RunError> {
         let last = self.events.iter().rev().find(|event| event.step == step.id);
         let said = last.is_some_and(|event| {
-            event.mark == mark && (event.pid, &event.backend_start) == (self.backend.0, &self.backend.1)
+            event.mark == mark && (event.pid, &event.backend_start) == (self.hand.backend.0, &self.hand.backend.1)
         });
         if said {
             return Ok(());
@@ -164,12 +164,12 @@ impl Running<'_> {
             attempt: self.record.attempt,
             step: step.id,
             mark,
-            pid: self.backend.0,
-            backend_start: self.backend.1.clone(),
+            pid: self.hand.backend.0,
+            backend_start: self.hand.backend.1.clone(),
             shape,
             note,
         };
-        self.env.journal().record(&mut *self.work, &event)?;
+        self.env.journal().record(&mut *self.hand.work, &event)?;
         Ok(event)
     }
 
@@ -195,8 +195,8 @@ impl Running<'_> {
     pub(crate) fn set_state(&mut self, state: State) -> Result<(), RunError> {
         self.persist(&Patience::nothing(), |me| {
             me.own(JOURNAL_WAIT, |me| {
-                let Running { env, work, record, .. } = me;
-                Ok(env.journal().set_state(&mut **work, &record.id, state)?)
+                let Running { env, hand, record, .. } = me;
+                Ok(env.journal().set_state(&mut *hand.work, &record.id, state)?)
             })
         })?;
         self.record.state = state;
@@ -204,73 +204,47 @@ impl Running<'_> {
         Ok(())
     }
 
-    /// Runs one writing transaction of ours: fenced last thing before COMMIT, so that a run that lost its lease while it
-    /// slept changes nothing.
+    /// As [`crate::hand::own`].
     pub(crate) fn own<T>(
         &mut self,
         lock_wait: Duration,
         body: impl FnOnce(&mut Self) -> Result<T, RunError>,
     ) -> Result<T, RunError> {
-        self.work.begin(Begin::Write { lock_wait })?;
-        let result = body(self).and_then(|value| {
-            self.fence()?;
-            self.work.commit()?;
-            Ok(value)
-        });
-        if result.is_err() {
-            self.work.rollback();
-        }
-        result
+        own(self, lock_wait, body)
+    }
+
+    /// As [`persist`].
+    pub(crate) fn persist<T>(
+        &mut self,
+        patience: &Patience<'_>,
+        op: impl FnMut(&mut Self) -> Result<T, RunError>,
+    ) -> Result<T, RunError> {
+        persist(self, patience, op)
     }
 
     /// Runs one reading transaction.
     pub(crate) fn reading<T>(&mut self, body: impl FnOnce(&mut Self) -> Result<T, RunError>) -> Result<T, RunError> {
-        self.work.begin(Begin::Read)?;
-        let result = body(self).and_then(|value| {
-            self.work.commit()?;
-            Ok(value)
-        });
-        if result.is_err() {
-            self.work.rollback();
-        }
-        result
+        within(self, Begin::Read, body)
     }
 
-    /// Fails when the lease is not ours any more. While our own heartbeat takes it again with a new connection, the
-    /// transaction is to be done again.
+    /// As [`Hand::fence`].
     pub(crate) fn fence(&mut self) -> Result<(), RunError> {
-        let Running { env, control, work, record, .. } = self;
-        let epoch = control.epoch();
-        if env.journal().fence(&mut **work, &record.id, epoch)? {
-            return Ok(());
-        }
-        if control.may_have_moved_from(epoch) {
-            return Err(
-                Fail::new(FailKind::Serialization, "the lease was just taken again by our own heartbeat").into()
-            );
-        }
-        Err(RunError::LostLease)
+        self.hand.fence()
     }
 
-    /// Runs one reviewed statement, unless the user wants to stop at once.
+    /// As [`Hand::execute`].
     pub(crate) fn execute(&mut self, sql: &Sql, params: &[Value], limit: Duration) -> Result<u64, RunError> {
-        if self.env.run.stop.at_once() {
-            return Err(RunError::Interrupted);
-        }
-        Ok(self.work.execute(sql.as_str(), params, limit)?)
+        self.hand.execute(sql, params, limit)
     }
 
-    /// Runs reviewed statements in order.
+    /// As [`Hand::execute_all`].
     pub(crate) fn execute_all(&mut self, all: &[Sql], limit: Duration) -> Result<(), RunError> {
-        all.iter().try_for_each(|sql| self.execute(sql, &[], limit).map(drop))
+        self.hand.execute_all(all, limit)
     }
 
-    /// Asks one reviewed question.
+    /// As [`Hand::query`].
     pub(crate) fn query(&mut self, sql: &Sql, params: &[Value], limit: Duration) -> Result<Vec<Row>, RunError> {
-        if self.env.run.stop.at_once() {
-            return Err(RunError::Interrupted);
-        }
-        Ok(self.work.query(sql.as_str(), params, limit)?)
+        self.hand.query(sql, params, limit)
     }
 
     /// Notes what the user should know, now and at the end.
@@ -285,9 +259,14 @@ impl Running<'_> {
             self.note(text);
         }
     }
+}
 
-    /// Returns a time around `middle`: half to one and a half of it, so that two runs do not meet again and again.
-    pub(crate) fn jittered(&mut self, middle: Duration) -> Duration {
-        middle.mul_f64(0.5 + self.rng.f64())
+impl<'r> Handed<'r> for Running<'r> {
+    fn hand(&mut self) -> &mut Hand<'r> {
+        &mut self.hand
+    }
+
+    fn reconnect(&mut self, because: &Fail) -> Result<(), RunError> {
+        self.reconnect_run(because)
     }
 }

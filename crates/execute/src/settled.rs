@@ -77,7 +77,7 @@ impl Running<'_> {
         }
         // Not by `execute`, which does nothing more once the user has asked to stop now.
         let cleared =
-            step.on_interrupted.iter().try_for_each(|sql| self.work.execute(sql.as_str(), &[], limit).map(drop));
+            step.on_interrupted.iter().try_for_each(|sql| self.hand.work.execute(sql.as_str(), &[], limit).map(drop));
         if let Err(why) = cleared {
             self.note(format!(
                 "what step {} left behind is still there ({why}): `segue apply {1}` or `segue rollback {1}` clears it",
@@ -95,7 +95,7 @@ impl Running<'_> {
     }
 
     fn remains_now(&mut self, settle: &Sql) -> Result<Remains, RunError> {
-        let rows = self.work.query(settle.as_str(), &[], QUESTION)?;
+        let rows = self.hand.work.query(settle.as_str(), &[], QUESTION)?;
         match rows.first().and_then(|row| row.first()).and_then(Value::as_str) {
             Some("done") => Ok(Remains::Done),
             Some("undone") => Ok(Remains::Undone),

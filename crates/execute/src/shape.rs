@@ -13,8 +13,8 @@ const LINES_MAX: usize = 40;
 impl Running<'_> {
     /// Returns the structure of the plan's tables now.
     pub(crate) fn shape(&mut self) -> Result<String, RunError> {
-        let Running { work, plan, .. } = self;
-        Ok(work.shape(&plan.tables)?)
+        let Running { hand, plan, .. } = self;
+        Ok(hand.work.shape(&plan.tables)?)
     }
 
     /// Fails when the structure is not the one that the plan was made for: a plan that was not begun can be made anew.

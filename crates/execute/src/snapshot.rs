@@ -2,7 +2,7 @@
 
 use segue_model::journal::{Checkpoint, Mark};
 use segue_model::sql::Sql;
-use segue_model::step::{Cut, Snapshot, Step};
+use segue_model::step::{Snapshot, Step};
 
 use crate::backfill::Copying;
 use crate::error::RunError;
@@ -17,27 +17,30 @@ impl Running<'_> {
         let Some((cut, copy)) = &snapshot.copy else {
             return self.in_one_transaction(step, &snapshot.create);
         };
-        self.create_copy(step, cut, &snapshot.create)?;
-        let copying = Copying { step, cut, before: &[], fill: copy };
-        let at = self.pass(&copying, 1, &mut Size::first(cut))?;
+        let copying = Copying::whole(step, cut, copy);
+        let at = self.create_copy(&copying, &snapshot.create)?;
+        let at = self.pass(&copying, &at, &mut Size::first(cut))?;
         self.finish(step, &serde_json::json!({ "rows": at.rows }).to_string())
     }
 
     /// The empty copy is committed together with the checkpoint that says so.
-    fn create_copy(&mut self, step: &Step, cut: &Cut, create: &[Sql]) -> Result<(), RunError> {
+    fn create_copy(&mut self, copying: &Copying<'_>, create: &[Sql]) -> Result<Checkpoint, RunError> {
+        let step = copying.step;
         let patience = Patience::of(step);
         self.persist(&patience, |me| {
             // Pass 0: a copy that was taken back.
-            if me.checkpoint(step)?.is_some_and(|at| at.pass > 0) {
-                return Ok(());
+            let before = me.checkpoint(step)?;
+            if let Some(at) = before.as_ref().filter(|at| at.pass > 0) {
+                return Ok(at.clone());
             }
             me.intend(step, Mark::Intent)?;
             me.own(patience.tries.each, |me| {
                 me.take_locks(&step.locks)?;
                 me.check_shape()?;
                 me.execute_all(create, limit(step))?;
-                let (low, end) = me.extent(cut)?;
-                me.set_checkpoint(&Checkpoint { step: step.id, pass: 1, next: low, end, rows: 0 })
+                let at = me.whole_table(copying, 1, before.map_or(0, |at| at.spans))?;
+                me.set_checkpoint(&at)?;
+                Ok(at)
             })
         })
     }

@@ -1,12 +1,13 @@
 //! How far every migration is: only read, and true. What is not known is shown as not known.
 
-use segue_model::journal::{Checkpoint, Event, Holder, Mark, Record};
+use segue_model::journal::{Checkpoint, Event, Holder, Mark, Orders, Record};
 use segue_model::plan::Plan;
 use segue_model::plan_file::from_json;
 use segue_model::session::{Fail, Journal, Session};
 use segue_model::step::{Action, Phase, Step, Transaction};
 
 use crate::engage::is_over;
+use crate::figures::Report;
 use crate::meanwhile::{Meanwhile, meanwhile};
 use crate::phase::changes_tables;
 use crate::shape::expected_shape;
@@ -22,13 +23,20 @@ pub struct MigrationStatus {
     pub steps: Vec<StepStatus>,
     /// Who runs it now, and the age of their last heartbeat in seconds. `None`: nobody, or their backend is gone.
     pub holder: Option<(Holder, u64)>,
+    /// The last figures that a run gave of itself, and their age in seconds: those of the run under way while there is a
+    /// holder, else of the last one. `None`: none gave any, or another version wrote them.
+    pub report: Option<(Report, u64)>,
+    /// What people ordered: a pause, settings.
+    pub orders: Orders,
+    /// Rows that could not be converted.
+    pub quarantined: u64,
     /// How the tables differ from what the last step left, as `-` and `+` lines, but for what cannot touch the plan. `None`:
     /// they do not, or it cannot be told: somebody runs it, or a step was interrupted that may have left a part of itself.
     pub drift: Option<String>,
 }
 
 /// How far a step is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct StepStatus {
     /// Its number.
     pub id: u32,
@@ -75,7 +83,11 @@ fn of_record(session: &mut dyn Session, journal: &dyn Journal, record: Record) -
         Ok(plan) if holder.is_none() && !is_over(record.state) => drift(session, plan, &events)?,
         Ok(_) | Err(_) => None,
     };
-    Ok(MigrationStatus { record, plan, steps, holder, drift })
+    let report = journal.report(session, &record.id)?;
+    let report = report.and_then(|(text, age)| Some((Report::from_json(&text)?, age)));
+    let orders = journal.orders(session, &record.id)?;
+    let (quarantined, _) = journal.quarantined(session, &record.id, record.attempt, 0)?;
+    Ok(MigrationStatus { record, plan, steps, holder, report, orders, quarantined, drift })
 }
 
 fn drift(session: &mut dyn Session, plan: &Plan, events: &[Event]) -> Result<Option<String>, Fail> {

@@ -1,16 +1,19 @@
 //! Doing one step.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use segue_model::journal::Mark;
 use segue_model::lock::{Blocks, LockMode, RelationLock};
 use segue_model::sql::Sql;
-use segue_model::step::{Action, Step, Transaction, UndoStep};
+use segue_model::step::{Action, Phase, Step, Transaction, UndoStep};
 
 use crate::error::RunError;
 use crate::guard::Patience;
 use crate::observer::Progress;
+use crate::outcome::Outcome;
 use crate::running::{JOURNAL_WAIT, Running};
+use crate::throttle::Work;
 
 /// The longest that a statement may take which keeps the application waiting and reads no rows: longer is a bug or a hang.
 const BRIEF: Duration = Duration::from_secs(60);
@@ -30,6 +33,11 @@ pub(crate) fn limit_of_undo(undo: &UndoStep) -> Duration {
     if undo.locks.iter().any(holds_up) { BRIEF } else { THOROUGH }
 }
 
+/// Returns whether a step has its time: it keeps the application waiting, or changes what only old code sees.
+fn holds_up(step: &Step) -> bool {
+    step.blocks >= Blocks::Writes || step.phase >= Phase::Contract
+}
+
 impl Running<'_> {
     /// Does a step, unless it is done already.
     pub(crate) fn step(&mut self, step: &Step) -> Result<(), RunError> {
@@ -37,9 +45,18 @@ impl Running<'_> {
             return Ok(());
         }
         self.env.check_stop()?;
+        let (plan, valve) = (Rc::clone(&self.plan), self.hand.valve);
+        valve.leads(self.hand.control.epoch());
+        valve.note(|figures| figures.begins(step, &plan));
+        if holds_up(step) {
+            valve.pass(self.env, Work::Locks)?;
+        }
         self.env.tell(&Progress::StepBegins { step });
         let began = self.env.clock.now();
-        if let Err(error) = self.act(step) {
+        let result = self.act(step);
+        let Outcome { longest_lock_wait, longest_lock_held, retries, .. } = self.outcome();
+        valve.note(|figures| figures.cost(longest_lock_wait, longest_lock_held, retries));
+        if let Err(error) = result {
             self.note_failure(step, &error);
             return Err(error.at(step.id, step.phase));
         }

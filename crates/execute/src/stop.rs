@@ -1,20 +1,33 @@
 //! The user's wish to stop.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use segue_model::session::Cancel;
 
 use crate::clock::Bell;
 
 /// The user's wish to stop (Ctrl-C). The first request stops at the next boundary between two transactions, the second
-/// cancels the statement that is running. Either way the migration can be resumed.
+/// cancels the statements that are running. Either way the migration can be resumed.
 #[derive(Default)]
 pub struct Stop {
     requests: AtomicU32,
     bell: Bell,
-    running: Mutex<Option<Box<dyn Cancel>>>,
+    running: Mutex<Vec<(u64, Box<dyn Cancel>)>>,
+    named: AtomicU64,
+}
+
+/// While it lives, the second request cancels a session's statement.
+pub(crate) struct Cancellable<'s> {
+    stop: &'s Stop,
+    name: u64,
+}
+
+impl Drop for Cancellable<'_> {
+    fn drop(&mut self) {
+        self.stop.running().retain(|(name, _)| *name != self.name);
+    }
 }
 
 impl Stop {
@@ -27,10 +40,8 @@ impl Stop {
     pub fn request(&self) {
         let before = self.requests.fetch_add(1, Ordering::SeqCst);
         self.bell.ring();
-        if before >= 1
-            && let Some(running) = self.running.lock().unwrap_or_else(PoisonError::into_inner).as_ref()
-        {
-            running.cancel();
+        if before >= 1 {
+            self.running().iter().for_each(|(_, running)| running.cancel());
         }
     }
 
@@ -44,14 +55,15 @@ impl Stop {
         self.requests.load(Ordering::SeqCst) > 1
     }
 
-    /// Says what the second request cancels from now on.
-    pub(crate) fn cancels(&self, canceller: Box<dyn Cancel>) {
-        *self.running.lock().unwrap_or_else(PoisonError::into_inner) = Some(canceller);
+    /// Says what the second request cancels too, from now on until the answer is dropped.
+    pub(crate) fn cancels(&self, canceller: Box<dyn Cancel>) -> Cancellable<'_> {
+        let name = self.named.fetch_add(1, Ordering::SeqCst);
+        self.running().push((name, canceller));
+        Cancellable { stop: self, name }
     }
 
-    /// Says that there is nothing left to cancel.
-    pub(crate) fn cancels_nothing(&self) {
-        *self.running.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    fn running(&self) -> MutexGuard<'_, Vec<(u64, Box<dyn Cancel>)>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns what wakes a wait.

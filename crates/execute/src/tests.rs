@@ -6,11 +6,14 @@ mod drift;
 mod fairness;
 mod fake;
 mod guard;
+mod joined;
+mod moving;
 mod refresh;
 mod refusals;
 mod retreat;
 mod reversal;
 mod signs;
+mod verification;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
@@ -22,7 +25,8 @@ use segue_model::lock::{Blocks, LockMode, LockTries, RelationLock};
 use segue_model::plan::{Evidence, Plan, Strategy};
 use segue_model::sql::Sql;
 use segue_model::step::{
-    Action, Asks, Backfill, Condition, Cut, Gate, Kept, Phase, Snapshot, Step, Transaction, Undo, UndoStep, Verify,
+    Action, Asks, Backfill, Condition, Cut, CutBy, Failures, Gate, Kept, Phase, Snapshot, Step, Transaction, Undo,
+    UndoStep, Verify,
 };
 
 use crate::observer::{Observer, Progress};
@@ -54,6 +58,7 @@ impl Observer for Told {
             Progress::Note { text } => format!("note {text}"),
             Progress::Waiting { what } => format!("waiting {what}"),
             Progress::Window { done, total, .. } => format!("window {done}/{total}"),
+            Progress::Throttled { reasons } => format!("throttled {}", reasons.join(", ")),
             Progress::Reconnecting { .. } => "reconnecting".to_owned(),
             Progress::LeftoverEnded { leftover } => format!("leftover {} {}", leftover.pid, leftover.ended),
             Progress::PhaseBegins { .. }
@@ -131,12 +136,11 @@ fn locks() -> Vec<RelationLock> {
     vec![RelationLock { relation: table(), mode: LockMode::AccessExclusive }]
 }
 
-fn cut() -> Cut {
+pub(crate) fn cut() -> Cut {
     Cut {
         table: table(),
         unit: "rows".to_owned(),
-        extent: Sql::fixed("extent"),
-        end: None,
+        by: CutBy::Numbers { extent: Sql::fixed("extent"), end: None },
         size: 4,
         target_ms: 1,
         rest_percent: 10,
@@ -176,8 +180,15 @@ fn condition(question: &'static str) -> Condition {
 }
 
 fn backfill(id: u32) -> Step {
-    let unconvertible = Some(Sql::fixed("stuck"));
-    let backfill = Backfill { cut: cut(), before: Vec::new(), fill: Sql::fixed("fill"), unconvertible };
+    let backfill = Backfill {
+        cut: cut(),
+        before: Vec::new(),
+        fill: Sql::fixed("fill"),
+        fill_unlocked: None,
+        failures: Some(Failures { count: Sql::fixed("stuck"), list: Sql::fixed("list") }),
+        pace: None,
+        lazy: false,
+    };
     step(id, Phase::Backfill, Action::Backfill(backfill), Undo::Nothing)
 }
 
@@ -195,6 +206,7 @@ fn verify(id: u32) -> Step {
     let verify = Verify {
         cut: cut(),
         conditions: vec![condition("missing trigger")],
+        compare: None,
         count: Sql::fixed("count"),
         sample: Sql::fixed("sample"),
         before_repair: Vec::new(),
@@ -364,5 +376,5 @@ fn status_shows_the_step_that_is_under_way() {
     let all = crate::status(&mut *session, database.journal()).unwrap();
     let step = all[0].under_way().expect("the backfill failed");
     assert_eq!((step.id, step.mark), (3, Some(Mark::Failed)));
-    assert_eq!(step.progress.as_ref().map(|at| (at.next, at.end)), Some((6, 10)));
+    assert_eq!(step.progress.as_ref().map(|at| (at.pass, at.total)), Some((1, 10)));
 }

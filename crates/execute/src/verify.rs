@@ -5,20 +5,22 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::time::Duration;
 
+use segue_model::bound::Bound;
 use segue_model::ident::TableName;
-use segue_model::journal::{Checkpoint, State};
+use segue_model::journal::State;
 use segue_model::session::{Fail, FailKind};
 use segue_model::sql::Sql;
-use segue_model::step::{Action, Step, Verify};
+use segue_model::step::{Action, Phase, Step, Verify};
 use segue_model::value::{Row, Value};
 
 use crate::error::RunError;
 use crate::guard::Patience;
 use crate::observer::Progress;
-use crate::outcome::{TableReport, VerifyReport};
+use crate::outcome::{Checksum, Side, Sides, TableReport, VerifyReport};
 use crate::phase::changes_tables;
 use crate::running::Running;
-use crate::window::{Size, WINDOW};
+use crate::throttle::Work;
+use crate::window::{Extent, Size, Stretch, WINDOW};
 
 /// Keys of wrong rows that are shown at most.
 const SAMPLES_MAX: usize = 10;
@@ -30,11 +32,13 @@ struct Counted {
     unrelated: u64,
     absent: u64,
     samples: Vec<String>,
+    /// Both sides as wholes, where the plan compares them so.
+    sides: Option<Sides>,
 }
 
 /// A window that was looked at.
 struct Looked {
-    to: i64,
+    part: Stretch,
     counted: Counted,
     took: Duration,
 }
@@ -63,6 +67,23 @@ impl Running<'_> {
         self.conclude(report, repair)
     }
 
+    /// Verifies once more, before anything is dropped, what no verification step of cleanup itself will.
+    pub(crate) fn verify_before_cleanup(&mut self) -> Result<(), RunError> {
+        self.check_sync()?;
+        let plan = Rc::clone(&self.plan);
+        let verified: BTreeSet<&TableName> = verifications(&plan.steps)
+            .filter(|(step, _)| step.phase == Phase::Cleanup)
+            .map(|(_, verify)| &verify.cut.table)
+            .collect();
+        let mut report = VerifyReport::default();
+        for (step, verify) in self.in_force(&plan.steps) {
+            if !verified.contains(&verify.cut.table) {
+                report.tables.push(self.look_at(step, verify, false).map_err(|error| error.at(step.id, step.phase))?);
+            }
+        }
+        if report.tables.is_empty() { Ok(()) } else { self.conclude(report, false) }
+    }
+
     /// Fails when the means of sync are not all there and at work.
     pub(crate) fn check_sync(&mut self) -> Result<(), RunError> {
         let plan = Rc::clone(&self.plan);
@@ -75,13 +96,7 @@ impl Running<'_> {
     /// Returns, for each table, the verification that speaks of the table as it is now: what changes the table in phases
     /// before it is done, and nothing of later phases is. Where none fits exactly, the last one that passed.
     fn in_force<'s>(&self, steps: &'s [Step]) -> Vec<(&'s Step, &'s Verify)> {
-        let all: Vec<(&Step, &Verify)> = steps
-            .iter()
-            .filter_map(|step| match &step.action {
-                Action::Verify(verify) => Some((step, verify)),
-                _ => None,
-            })
-            .collect();
+        let all: Vec<(&Step, &Verify)> = verifications(steps).collect();
         let tables: BTreeSet<_> = all.iter().map(|(_, verify)| &verify.cut.table).collect();
         let mut found = Vec::new();
         for table in tables {
@@ -101,7 +116,7 @@ impl Running<'_> {
         steps.iter().filter(|step| changes_tables(step) && touches(step)).all(|step| {
             match step.phase.cmp(&verify.phase) {
                 Ordering::Less => self.is_done(step.id),
-                Ordering::Equal => true,
+                Ordering::Equal => step.id > verify.id || self.is_done(step.id),
                 Ordering::Greater => !self.may_be_there(step),
             }
         })
@@ -146,47 +161,89 @@ impl Running<'_> {
         Ok(TableReport { repaired, ..self.count(step, verify, None)? })
     }
 
-    /// Counts a whole table by windows; with `repair`, windows with wrong rows are repaired.
+    /// Counts a whole table by windows, each in one snapshot; with `repair`, windows with wrong rows are repaired.
     fn count(&mut self, step: &Step, verify: &Verify, repair: Option<&Sql>) -> Result<TableReport, RunError> {
         let tries = step.tries.unwrap_or_default();
         let patience = Patience { tries, ..Patience::journal(step) };
-        let (low, end) = self.persist(&patience, |me| me.extent(&verify.cut))?;
+        let (mut report, mut took) = (empty_report(step, verify), Duration::ZERO);
+        let Some(extent) = self.persist(&patience, |me| me.extent(&verify.cut))? else { return Ok(report) };
+        let (plan, valve, epoch) = (Rc::clone(&self.plan), self.hand.valve, self.hand.control.epoch());
+        valve.leads(epoch);
+        valve.note(|figures| {
+            figures.begins(step, &plan);
+            figures.stands(1, 0, extent.total);
+        });
         let mut size = Size::first(&verify.cut);
-        let mut report = empty_report(step, verify);
-        let mut at = low;
-        while at < end {
+        let mut next = Some(extent.low.clone());
+        while let Some(at) = next {
+            valve.pass(self.env, Work::Window)?;
+            size.aim(self.target(verify));
             let looked = self.persist(&patience, |me| {
                 let began = me.env.clock.now();
-                let looked = me.look(verify, at, end, &size);
+                let looked = me.look(verify, &at, &extent.end, &size);
                 size.heed(&looked, me.env.clock.now().saturating_sub(began));
                 looked
             })?;
             if let Some(sql) = repair.filter(|_| looked.counted.wrong() > 0) {
-                report.repaired += self.repair(&patience, verify, sql, at, looked.to)?;
+                report.repaired += self.repair(&patience, verify, sql, at, &looked.part)?;
             }
             report.add(&looked.counted);
-            size.took(looked.took);
-            at = looked.to;
-            let Looked { counted, took, .. } = looked;
-            let checkpoint = Checkpoint { step: step.id, pass: 1, next: at, end, rows: report.rows };
-            self.tell_window(step, &verify.cut, low, &checkpoint, counted.rows, took);
-            self.rest(&verify.cut, took)?;
+            size.took(looked.part.units, looked.took);
+            took += looked.took;
+            self.tell_looked(step, verify, &looked, &extent);
+            self.rest(&verify.cut, looked.took)?;
+            next = looked.part.next;
         }
+        report.took = took;
         Ok(report)
     }
 
-    fn look(&mut self, verify: &Verify, from: i64, end: i64, size: &Size) -> Result<Looked, RunError> {
+    /// Reading keeps nobody waiting, but it takes the disk and the cores from others: a window is short while they need them.
+    fn target(&self, verify: &Verify) -> Duration {
+        let valve = self.hand.valve;
+        let alone = valve.tuning().window_ms.filter(|_| valve.is_quiet());
+        Duration::from_millis(u64::from(alone.unwrap_or(verify.cut.target_ms).max(1)))
+    }
+
+    fn tell_looked(&self, step: &Step, verify: &Verify, looked: &Looked, extent: &Extent) {
+        let Looked { part, counted, took } = looked;
+        let now = self.env.clock.now();
+        let (done, total) = self.hand.valve.note(|figures| figures.moved(now, part.units, counted.rows, *took));
+        self.env.tell(&Progress::Window {
+            step: step.id,
+            pass: 1,
+            done: if part.next.is_none() { extent.total } else { done },
+            total,
+            unit: &verify.cut.unit,
+            rows: counted.rows,
+            took: *took,
+        });
+    }
+
+    fn look(&mut self, verify: &Verify, from: &Bound, end: &Bound, size: &Size) -> Result<Looked, RunError> {
         let began = self.env.clock.now();
-        let (to, counted) = self.reading(|me| {
-            let to = me.window_end(&verify.cut, from, end, size)?;
-            let bounds = [Value::Int(from), Value::Int(to)];
-            let mut counted = counted(&me.query(&verify.count, &bounds, WINDOW)?)?;
-            if counted.wrong() > 0 {
-                counted.samples = samples(&me.query(&verify.sample, &bounds, WINDOW)?);
-            }
-            Ok((to, counted))
+        let (part, counted) = self.reading(|me| {
+            let part = me.stretch(&verify.cut, from, end, size.units())?;
+            let counted = me.counted(verify, &part.bounds(from))?;
+            Ok((part, counted))
         })?;
-        Ok(Looked { to, counted, took: self.env.clock.now().saturating_sub(began) })
+        Ok(Looked { part, counted, took: self.env.clock.now().saturating_sub(began) })
+    }
+
+    /// Compares both sides of a window as wholes where the plan can, and row by row where they differ or it cannot.
+    fn counted(&mut self, verify: &Verify, bounds: &[Value]) -> Result<Counted, RunError> {
+        let sides = match &verify.compare {
+            Some(compare) => Some(sides(&self.query(compare, bounds, WINDOW)?)?),
+            None => None,
+        };
+        if let Some(sides) = sides.as_ref().filter(|sides| sides.old == sides.new) {
+            return Ok(Counted { rows: sides.old.rows, sides: Some(*sides), ..Counted::default() });
+        }
+        let mut counted = counted(&self.query(&verify.count, bounds, WINDOW)?)?;
+        if counted.wrong() > 0 {
+            counted.samples = samples(&self.query(&verify.sample, bounds, WINDOW)?);
+        }
+        Ok(Counted { sides, ..counted })
     }
 
     /// Repairs a window: in one transaction, or in smaller ones where that takes too long.
@@ -195,20 +252,20 @@ impl Running<'_> {
         patience: &Patience<'_>,
         verify: &Verify,
         sql: &Sql,
-        from: i64,
-        to: i64,
+        from: Bound,
+        whole: &Stretch,
     ) -> Result<u64, RunError> {
-        let mut size = Size::whole(&verify.cut, from, to);
-        let (mut at, mut repaired) = (from, 0);
-        while at < to {
-            let (end, rows) = self.persist(patience, |me| {
+        let mut size = Size::whole(&verify.cut, whole.units);
+        let (mut next, mut repaired) = (Some(from), 0);
+        while let Some(at) = next {
+            let (part, rows) = self.persist(patience, |me| {
                 let began = me.env.clock.now();
-                let end = size.end(at, to);
-                let rows = me.repair_once(patience, verify, sql, (at, end));
+                let part = me.stretch(&verify.cut, &at, &whole.to, size.units())?;
+                let rows = me.repair_once(patience, verify, sql, &part.bounds(&at));
                 size.heed(&rows, me.env.clock.now().saturating_sub(began));
-                Ok((end, rows?))
+                Ok((part, rows?))
             })?;
-            (at, repaired) = (end, repaired + rows);
+            (next, repaired) = (part.next, repaired + rows);
         }
         Ok(repaired)
     }
@@ -218,13 +275,20 @@ impl Running<'_> {
         patience: &Patience<'_>,
         verify: &Verify,
         sql: &Sql,
-        (from, to): (i64, i64),
+        bounds: &[Value],
     ) -> Result<u64, RunError> {
         self.own(patience.tries.each, |me| {
             me.execute_all(&verify.before_repair, WINDOW)?;
-            me.execute(sql, &[Value::Int(from), Value::Int(to)], WINDOW)
+            me.execute(sql, bounds, WINDOW)
         })
     }
+}
+
+fn verifications(steps: &[Step]) -> impl Iterator<Item = (&Step, &Verify)> {
+    steps.iter().filter_map(|step| match &step.action {
+        Action::Verify(verify) => Some((step, verify)),
+        _ => None,
+    })
 }
 
 /// Returns the repair from the shape that is the authority in `state`.
@@ -243,14 +307,32 @@ impl TableReport {
         self.rows += counted.rows;
         self.unrelated += counted.unrelated;
         self.absent += counted.absent;
+        self.chunks += 1;
+        self.differing += u64::from(counted.wrong() > 0 || counted.sides.is_some_and(|sides| sides.old != sides.new));
+        if let Some(sides) = counted.sides {
+            let sum = self.sides.get_or_insert_default();
+            sum.old.add(sides.old);
+            sum.new.add(sides.new);
+        }
         let room = SAMPLES_MAX.saturating_sub(self.samples.len());
         self.samples.extend(counted.samples.iter().take(room).cloned());
     }
 }
 
 fn empty_report(step: &Step, verify: &Verify) -> TableReport {
-    let table = verify.cut.table.clone();
-    TableReport { step: step.id, table, rows: 0, unrelated: 0, absent: 0, repaired: 0, samples: Vec::new() }
+    TableReport {
+        step: step.id,
+        table: verify.cut.table.clone(),
+        rows: 0,
+        unrelated: 0,
+        absent: 0,
+        repaired: 0,
+        samples: Vec::new(),
+        chunks: 0,
+        differing: 0,
+        sides: None,
+        took: Duration::ZERO,
+    }
 }
 
 fn counted(rows: &[Row]) -> Result<Counted, RunError> {
@@ -261,9 +343,29 @@ fn counted(rows: &[Row]) -> Result<Counted, RunError> {
     match (number(0), number(1), number(2)) {
         // A sum over no rows is NULL.
         (Some(0), None, None) => Ok(Counted::default()),
-        (Some(rows), Some(unrelated), Some(absent)) => Ok(Counted { rows, unrelated, absent, samples: Vec::new() }),
+        (Some(rows), Some(unrelated), Some(absent)) => Ok(Counted { rows, unrelated, absent, ..Counted::default() }),
         // A count that is not understood must not pass for zero.
         _ => Err(Fail::new(FailKind::Usage, "the plan's count of wrong rows does not give three numbers").into()),
+    }
+}
+
+/// Reads rows and checksum of both sides.
+fn sides(rows: &[Row]) -> Result<Sides, RunError> {
+    let at = |at: usize| rows.first().and_then(|row| row.get(at));
+    let side = |rows: Option<&Value>, checksum: Option<&Value>| {
+        let rows = rows.and_then(Value::as_i64).and_then(|rows| u64::try_from(rows).ok())?;
+        let checksum = match checksum? {
+            Value::Text(text) => Checksum::of(text),
+            Value::Int(number) => Checksum::of(&number.to_string()),
+            // A sum over no rows is NULL; over rows it must not pass for one.
+            Value::Null if rows == 0 => Checksum::default(),
+            Value::Null | Value::Real(_) | Value::Bytes(_) => return None,
+        };
+        Some(Side { rows, checksum })
+    };
+    match (side(at(0), at(1)), side(at(2), at(3))) {
+        (Some(old), Some(new)) => Ok(Sides { old, new }),
+        _ => Err(Fail::new(FailKind::Usage, "the plan's comparison does not give two counts and two checksums").into()),
     }
 }
 
@@ -276,4 +378,54 @@ fn samples(rows: &[Row]) -> Vec<String> {
         })
         .take(SAMPLES_MAX)
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(values: [Value; 4]) -> Vec<Row> {
+        vec![values.to_vec()]
+    }
+
+    #[test]
+    fn both_sides_are_read_and_what_is_not_understood_does_not_pass_for_equal() {
+        let text = |text: &str| Value::from(text);
+        let same = sides(&row([Value::Int(3), text("77"), text("3"), Value::Int(77)])).unwrap();
+        assert_eq!((same.old, same.old.rows), (same.new, 3));
+        let differ = sides(&row([Value::Int(3), text("md5 a"), Value::Int(3), text("md5 b")])).unwrap();
+        assert_ne!(differ.old, differ.new);
+        let empty = sides(&row([Value::Int(0), Value::Null, Value::Int(0), text("0")])).unwrap();
+        assert_eq!(empty.old, empty.new);
+        for bad in [
+            row([Value::Int(3), Value::Null, Value::Int(3), Value::Null]),
+            row([Value::Int(-1), text("1"), Value::Int(-1), text("1")]),
+            row([Value::Null, text("1"), Value::Null, text("1")]),
+            row([Value::Int(1), Value::Real(1.0), Value::Int(1), Value::Real(1.0)]),
+            Vec::new(),
+        ] {
+            assert!(sides(&bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn checksums_of_parts_add_up_in_any_order() {
+        let part = |rows, text| Side { rows, checksum: Checksum::of(text) };
+        let parts = [part(1, "-5"), part(2, "340282366920938463463374607431768211455"), part(3, "md5")];
+        let (mut there, mut back) = (Side::default(), Side::default());
+        parts.iter().for_each(|part| there.add(*part));
+        parts.iter().rev().for_each(|part| back.add(*part));
+        assert_eq!((there, there.rows), (back, 6));
+        assert_eq!(part(0, "255").checksum.to_string(), "000000000000000000000000000000ff");
+    }
+
+    #[test]
+    fn a_count_that_is_not_understood_does_not_pass_for_zero() {
+        assert_eq!(counted(&[vec![Value::Int(0), Value::Null, Value::Null]]).unwrap().wrong(), 0);
+        let wrong = counted(&[vec![Value::from("9"), Value::from("1"), Value::from("2")]]).unwrap();
+        assert_eq!((wrong.rows, wrong.wrong()), (9, 3));
+        for bad in [vec![], vec![vec![Value::Int(9), Value::Null, Value::Int(0)]], vec![vec![Value::Int(-9); 3]]] {
+            assert!(counted(&bad).is_err(), "{bad:?}");
+        }
+    }
 }

@@ -1,26 +1,34 @@
 //! A database in memory with transactions, whose connections can be made to break at any call.
 //!
 //! Its statements: `+x` makes x, `-x` removes x, `slow x` makes x outside a transaction in two moves, `fill` brings over the
-//! rows `[$1, $2)`, `copy` copies them, `mend` repairs them; its questions: `extent`, `count`, `sample`, `missing x` and
-//! `there x` (conditions), `settle x`, `stuck` (rows that cannot be converted), `held x` (rows in the copy x). `J …` is the
-//! journal.
+//! rows `[$1, $2)` (as text: from key `$1` to key `$2`), `free` those of them that nobody has locked, `copy` copies them,
+//! `mend` repairs them, `vacuum` clears dead rows; its questions: `extent`, `keys`, `key`, `total`, `count`, `sample`,
+//! `missing x` and `there x` (conditions), `settle x`, `stuck` and `list` (rows that cannot be converted), `bytes`,
+//! `snapshots`, `held x` (rows in the copy x). `J …` is the journal.
+//!
+//! One writing transaction is open at a time; whoever begins another waits.
+
+mod journal;
+mod rows;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
 use segue_model::catalog::Catalog;
 use segue_model::engine::Engine;
 use segue_model::ident::{MigrationId, TableName};
-use segue_model::journal::{Checkpoint, Claim, Event, Holder, Leftover, Record, State};
+use segue_model::journal::{Checkpoint, Event, Holder, Leftover, Orders, Quarantined, Record, Span, State, Worker};
 use segue_model::lock::RelationLock;
+use segue_model::pressure::{Reading, Signal};
 use segue_model::server::{Identity, Server, Version};
 use segue_model::session::{Begin, Blocker, Cancel, Connector, Fail, FailKind, Journal, Session};
 use segue_model::value::{Row, Value};
 
 use crate::clock::Clock;
 use crate::stop::Stop;
+use rows::{checkpoint, checkpoint_values, span, span_values};
 
 /// A row: whether its new side is absent, right or wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +42,10 @@ pub(crate) enum Side {
 pub(crate) struct Store {
     pub(crate) things: BTreeSet<String>,
     pub(crate) rows: Vec<Side>,
+    /// How often each row was in a window that was filled.
+    pub(crate) touched: Vec<u32>,
+    /// Rows that cannot be converted, and stay absent.
+    pub(crate) stuck: BTreeSet<usize>,
     /// How often the application has written, and as of which write each row was copied.
     pub(crate) written: u64,
     pub(crate) copy: BTreeMap<usize, u64>,
@@ -42,6 +54,8 @@ pub(crate) struct Store {
     pub(crate) records: Vec<Record>,
     pub(crate) events: Vec<Event>,
     pub(crate) checkpoints: Vec<(u32, Checkpoint)>,
+    pub(crate) spans: Vec<(u32, Span, Option<Worker>)>,
+    pub(crate) quarantine: Vec<(u32, Quarantined)>,
     pub(crate) identity: Identity,
 }
 
@@ -90,13 +104,34 @@ pub(crate) struct Inside {
     /// What each connection was for.
     pub(crate) labels: Vec<String>,
     pub(crate) asked: Vec<(String, Duration)>,
+    /// Sessions whose backend is there.
+    pub(crate) living: BTreeSet<i64>,
+    /// The session that has the one writing transaction.
+    writer: Option<i64>,
+    /// Rows that others have locked, and how many tries they stay so.
+    pub(crate) locked: BTreeMap<usize, u32>,
+    pub(crate) orders: Orders,
+    /// Somebody else is at work in the database.
+    pub(crate) busy: bool,
+    /// The table's size, and who keeps its dead rows, for how many questions.
+    pub(crate) bytes: i64,
+    pub(crate) snapshots: u32,
+    /// Called with each call's word and session, before it is carried out.
+    pub(crate) watches: Option<Watcher>,
 }
+
+/// Does what a test wants at a call.
+pub(crate) type Watcher = Box<dyn FnMut(&str, i64, &mut Inside) + Send>;
 
 #[derive(Clone)]
 pub(crate) struct Database {
     state: Arc<Mutex<Inside>>,
     journal: FakeJournal,
     with_hold: bool,
+    /// The writing transaction has ended.
+    free: Arc<Condvar>,
+    /// How many sessions were told to cancel their statement.
+    pub(crate) cancelled: Arc<AtomicUsize>,
 }
 
 pub(crate) fn identity() -> Identity {
@@ -108,12 +143,16 @@ impl Database {
         let store = Store {
             things: BTreeSet::from(["old".to_owned()]),
             rows: vec![Side::Absent; 10],
+            touched: vec![0; 10],
+            stuck: BTreeSet::new(),
             written: 0,
             copy: BTreeMap::new(),
             only_new: 0,
             records: Vec::new(),
             events: Vec::new(),
             checkpoints: Vec::new(),
+            spans: Vec::new(),
+            quarantine: Vec::new(),
             identity: identity(),
         };
         let state = Inside {
@@ -142,9 +181,23 @@ impl Database {
             slow: None,
             labels: Vec::new(),
             asked: Vec::new(),
+            living: BTreeSet::new(),
+            writer: None,
+            locked: BTreeMap::new(),
+            orders: Orders::default(),
+            busy: true,
+            bytes: 1000,
+            snapshots: 0,
+            watches: None,
         };
         let state = Arc::new(Mutex::new(state));
-        Self { journal: FakeJournal(Arc::clone(&state)), state, with_hold }
+        Self {
+            journal: FakeJournal(Arc::clone(&state)),
+            state,
+            with_hold,
+            free: Arc::default(),
+            cancelled: Arc::default(),
+        }
     }
 
     pub(crate) fn state(&self) -> MutexGuard<'_, Inside> {
@@ -155,8 +208,19 @@ impl Database {
     pub(crate) fn revive(&self) {
         let mut state = self.state();
         state.dead = false;
+        state.living.clear();
+        state.writer = None;
         state.breaks = None;
         state.calls = 0;
+    }
+
+    /// A table of so many rows, none of which is brought over.
+    pub(crate) fn with_rows(self, rows: usize) -> Self {
+        let mut state = self.state();
+        state.store.rows = vec![Side::Absent; rows];
+        state.store.touched = vec![0; rows];
+        drop(state);
+        self
     }
 
     pub(crate) fn fail_next(&self, word: &str, kind: FailKind, times: usize) {
@@ -181,8 +245,15 @@ impl Connector for Database {
             return Err(Fail::new(FailKind::Connect, "no answer"));
         }
         state.sessions += 1;
-        state.labels.push(label.to_owned());
-        Ok(Box::new(Connection { database: self.clone(), number: state.sessions, open: None, lost: false }))
+        let number = state.sessions;
+        state.living.insert(number);
+        // What only looks is at work at its own times: it must not change which call of a run comes when.
+        let looks = label.ends_with(" watch");
+        if !looks {
+            state.labels.push(label.to_owned());
+        }
+        drop(state);
+        Ok(Box::new(Connection { database: self.clone(), number, open: None, lost: false, looks }))
     }
 
     fn journal(&self) -> &dyn Journal {
@@ -202,9 +273,37 @@ struct Connection {
     number: i64,
     open: Option<Store>,
     lost: bool,
+    looks: bool,
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.end_transaction();
+        self.database.state().living.remove(&self.number);
+    }
 }
 
 impl Connection {
+    /// Lets the next one write.
+    fn end_transaction(&mut self) {
+        self.open = None;
+        let mut state = self.database.state();
+        if state.writer == Some(self.number) {
+            state.writer = None;
+        }
+        drop(state);
+        self.database.free.notify_all();
+    }
+
+    /// Waits until nobody else has the writing transaction.
+    fn wait_to_write(&self) {
+        let number = self.number;
+        let state = self.database.state();
+        let taken = |state: &mut Inside| state.writer.is_some_and(|writer| writer != number) && !state.dead;
+        let waited = self.database.free.wait_while(state, taken);
+        waited.unwrap_or_else(std::sync::PoisonError::into_inner).writer = Some(number);
+    }
+
     /// Counts a call and does it, unless the connection breaks at it.
     fn call<T>(
         &mut self,
@@ -217,8 +316,21 @@ impl Connection {
         if self.lost || state.dead {
             return Err(gone());
         }
+        if self.looks {
+            return op(&mut state, &mut self.open);
+        }
         state.calls += 1;
         state.words.push(word.to_owned());
+        if let Some(mut watches) = state.watches.take() {
+            watches(word, self.number, &mut state);
+            state.watches.get_or_insert(watches);
+        }
+        if state.dead || !state.living.contains(&self.number) {
+            self.lost = true;
+            drop(state);
+            self.end_transaction();
+            return Err(gone());
+        }
         if let Some((_, time, clock)) = state.slow.as_ref().filter(|(slow, ..)| *slow == word) {
             clock.pass(*time);
         }
@@ -242,7 +354,10 @@ impl Connection {
         if let Some((_, how, for_good)) = breaks {
             self.lost = true;
             state.dead = for_good;
+            state.living.remove(&self.number);
             if how == Break::Before {
+                drop(state);
+                self.end_transaction();
                 return Err(gone());
             }
         }
@@ -250,7 +365,12 @@ impl Connection {
             return Err(state.fails.remove(at).1);
         }
         let result = op(&mut state, &mut self.open);
-        if breaks.is_some() { Err(gone()) } else { result }
+        drop(state);
+        if breaks.is_some() {
+            self.end_transaction();
+            return Err(gone());
+        }
+        result
     }
 }
 
@@ -259,6 +379,9 @@ fn number(params: &[Value], at: usize) -> i64 {
 }
 
 fn part(params: &[Value], rows: usize) -> std::ops::Range<usize> {
+    if let [Value::Text(from), Value::Text(to), ..] = params {
+        return from.parse().unwrap()..(to.parse::<usize>().unwrap() + 1).min(rows);
+    }
     let bound = |at| usize::try_from(number(params, at)).unwrap().min(rows);
     bound(0)..bound(1)
 }
@@ -274,7 +397,7 @@ fn change(store: &mut Store, word: &str, rest: &str, params: &[Value]) -> Result
         changed
     };
     match word {
-        "fill" => Ok(turn(store, Side::Absent)),
+        "vacuum" => Ok(0),
         "mend" => Ok(turn(store, Side::Wrong) + turn(store, Side::Absent)),
         "copy" => {
             assert!(store.things.contains("copy"), "rows are copied into nothing");
@@ -338,15 +461,65 @@ fn journal_change(store: &mut Store, what: &str, params: &[Value]) -> Result<u64
             note: text(7),
         }),
         "checkpoint" => {
-            let (attempt, step) = (int(0), int(1));
-            store.checkpoints.retain(|(a, at)| (*a, at.step) != (attempt, step));
-            let rows = u64::try_from(number(params, 5)).unwrap();
-            let at = Checkpoint { step, pass: int(2), next: number(params, 3), end: number(params, 4), rows };
+            let (attempt, at) = (int(0), checkpoint(&params[1..]));
+            store.checkpoints.retain(|(a, known)| (*a, known.step) != (attempt, at.step));
             store.checkpoints.push((attempt, at));
         }
+        "span" => {
+            let (attempt, span) = (int(0), span(&params[1..]));
+            let worker = params[9].as_i64().map(|pid| Worker { pid, backend_start: text(10) });
+            store.spans.retain(|(a, known, _)| (*a, known.step, known.number) != (attempt, span.step, span.number));
+            store.spans.push((attempt, span, worker));
+            store.spans.sort_by_key(|(_, span, _)| span.number);
+        }
+        "end" => {
+            let (attempt, span) = (int(0), span(&params[1..]));
+            let before = store.spans.len();
+            store.spans.retain(|(a, known, _)| (*a, known.step, known.number) != (attempt, span.step, span.number));
+            assert_eq!(store.spans.len() + 1, before, "a span that is ended is there: {span:?}");
+            let at = store.checkpoints.iter_mut().find(|(a, at)| (*a, at.step) == (attempt, span.step)).unwrap();
+            (at.1.done, at.1.rows) = (at.1.done + span.done, at.1.rows + span.rows);
+        }
+        "quarantine" => {
+            let row = Quarantined { step: int(1), key: text(2), column: text(3), error: text(4) };
+            store.quarantine.retain(|(a, known)| (*a, known.step, &known.key) != (int(0), row.step, &row.key));
+            store.quarantine.push((int(0), row));
+        }
+        "clear" => store.quarantine.retain(|(a, row)| (*a, row.step) != (int(0), int(1))),
         _ => panic!("the fake's journal does not know `{what}`"),
     }
     Ok(1)
+}
+
+/// Fills the rows of a window; `free` passes over those that others have locked.
+fn fill(state: &mut Inside, open: &mut Option<Store>, params: &[Value], free: bool) -> Result<u64, Fail> {
+    let store = open.as_mut().expect("a window has a transaction");
+    let range = part(params, store.rows.len());
+    let wanted = |store: &Store, row: usize| store.rows[row] == Side::Absent && !store.stuck.contains(&row);
+    let locked: Vec<usize> =
+        range.clone().filter(|row| wanted(store, *row) && state.locked.contains_key(row)).collect();
+    if !free && !locked.is_empty() {
+        for row in locked {
+            let left = state.locked.get_mut(&row).unwrap();
+            *left -= 1;
+            if *left == 0 {
+                state.locked.remove(&row);
+            }
+        }
+        return Err(Fail::new(FailKind::LockTimeout, "a row is locked"));
+    }
+    let mut changed = 0;
+    for row in range {
+        if free && locked.contains(&row) {
+            continue;
+        }
+        store.touched[row] += 1;
+        if wanted(store, row) {
+            store.rows[row] = Side::Right;
+            changed += 1;
+        }
+    }
+    Ok(changed)
 }
 
 fn ask(store: &Store, sql: &str, params: &[Value]) -> Vec<Row> {
@@ -357,9 +530,44 @@ fn ask(store: &Store, sql: &str, params: &[Value]) -> Vec<Row> {
     };
     match word {
         "extent" => vec![vec![Value::Int(0), Value::Int(store.rows.len() as i64)]],
+        "keys" if store.rows.is_empty() => vec![],
+        "keys" => vec![vec![key(0), key(store.rows.len() - 1)]],
+        "key" => {
+            let range = part(params, store.rows.len());
+            let last = range.start + usize::try_from(number(params, 2)).unwrap() - 1;
+            if last + 1 < range.end { vec![vec![key(last), key(last + 1)]] } else { vec![] }
+        }
+        "total" => vec![vec![Value::Int(store.rows.len() as i64)]],
+        "list" => {
+            let stuck = part(params, store.rows.len()).filter(|row| store.stuck.contains(row));
+            stuck.map(|row| vec![key(row), "age".into(), format!("bad value \"secret {row}\"").into()]).collect()
+        }
+        "stuck" => vec![vec![Value::Int(store.stuck.len() as i64)]],
+        "J" => match rest {
+            "checkpoint" => {
+                let ours = |(a, at): &&(u32, Checkpoint)| (i64::from(*a), i64::from(at.step)) == pair(params);
+                store.checkpoints.iter().filter(ours).map(|(_, at)| checkpoint_values(at)).collect()
+            }
+            "spans" => {
+                let ours =
+                    |(a, span, _): &&(u32, Span, Option<Worker>)| (i64::from(*a), i64::from(span.step)) == pair(params);
+                let row = |(_, span, worker): &(u32, Span, Option<Worker>)| {
+                    let mut row = span_values(span);
+                    row.push(worker.as_ref().map_or(Value::Null, |worker| Value::Int(worker.pid)));
+                    row
+                };
+                store.spans.iter().filter(ours).map(row).collect()
+            }
+            _ => panic!("the fake's journal has no answer to `{rest}`"),
+        },
         "count" => {
             let rows = Value::Int(part(params, store.rows.len()).len() as i64);
             vec![vec![rows, count(Side::Wrong), count(Side::Absent)]]
+        }
+        "compare" => {
+            let rows = part(params, store.rows.len()).len() as i64;
+            let right = store.rows[part(params, store.rows.len())].iter().filter(|at| **at == Side::Right).count();
+            vec![vec![Value::Int(rows), rows.to_string().into(), Value::Int(rows), right.to_string().into()]]
         }
         "sample" => {
             let wrong = part(params, store.rows.len()).filter(|at| store.rows[*at] != Side::Right);
@@ -368,7 +576,7 @@ fn ask(store: &Store, sql: &str, params: &[Value]) -> Vec<Row> {
         "missing" if store.things.contains(rest) => vec![],
         "missing" => vec![vec![Value::Text(format!("{rest} is missing"))]],
         "there" if store.things.contains(rest) => vec![vec![Value::Text(format!("{rest} is there"))]],
-        "there" | "stuck" => vec![],
+        "there" => vec![],
         "held" if store.things.contains(rest) => vec![vec![Value::Int(store.only_new)]],
         "settle" => {
             let broken = store.things.contains(&format!("{rest}!"));
@@ -377,6 +585,14 @@ fn ask(store: &Store, sql: &str, params: &[Value]) -> Vec<Row> {
         }
         _ => panic!("the fake has no answer to `{sql}`"),
     }
+}
+
+fn key(row: usize) -> Value {
+    Value::Text(format!("{row:06}"))
+}
+
+fn pair(params: &[Value]) -> (i64, i64) {
+    (number(params, 0), number(params, 1))
 }
 
 impl Session for Connection {
@@ -412,22 +628,34 @@ impl Session for Connection {
 
     fn begin(&mut self, begin: Begin) -> Result<(), Fail> {
         let word = if begin == Begin::Read { "begin-read" } else { "begin" };
-        self.call(word, |state, open| {
+        if begin != Begin::Read {
+            self.wait_to_write();
+        }
+        let begun = self.call(word, |state, open| {
             assert!(open.is_none(), "a transaction in a transaction");
             *open = Some(state.store.clone());
             Ok(())
-        })
+        });
+        if begun.is_err() {
+            self.end_transaction();
+        }
+        begun
     }
 
     fn commit(&mut self) -> Result<(), Fail> {
         self.call("commit", |state, open| {
-            state.store = open.take().expect("a transaction to commit");
+            let written = open.take().expect("a transaction to commit");
+            if state.writer.is_some() {
+                state.store = written;
+            }
             Ok(())
-        })
+        })?;
+        self.end_transaction();
+        Ok(())
     }
 
     fn rollback(&mut self) {
-        self.open = None;
+        self.end_transaction();
     }
 
     fn lock(&mut self, _: &[RelationLock]) -> Result<(), Fail> {
@@ -463,6 +691,9 @@ impl Session for Connection {
             if word != "J" {
                 state.statements.push(sql.to_owned());
             }
+            if word == "fill" || word == "free" {
+                return fill(state, open, params, word == "free");
+            }
             change(open.as_mut().unwrap_or(&mut state.store), word, rest, params)
         })
     }
@@ -470,7 +701,16 @@ impl Session for Connection {
     fn query(&mut self, sql: &str, params: &[Value], limit: Duration) -> Result<Vec<Row>, Fail> {
         let word = sql.split(' ').next().unwrap();
         self.database.state().asked.push((sql.to_owned(), limit));
-        self.call(word, |state, open| Ok(ask(open.as_ref().unwrap_or(&state.store), sql, params)))
+        self.call(word, |state, open| {
+            if sql == "bytes" {
+                return Ok(vec![vec![Value::Int(state.bytes)]]);
+            }
+            if sql == "snapshots" {
+                state.snapshots = state.snapshots.saturating_sub(1);
+                return Ok(if state.snapshots > 0 { vec![vec!["a report of 42".into()]] } else { vec![] });
+            }
+            Ok(ask(open.as_ref().unwrap_or(&state.store), sql, params))
+        })
     }
 
     fn blockers(&mut self, _: &[RelationLock]) -> Result<Vec<Blocker>, Fail> {
@@ -483,11 +723,26 @@ impl Session for Connection {
     }
 
     fn canceller(&self) -> Box<dyn Cancel> {
-        struct Nothing;
-        impl Cancel for Nothing {
-            fn cancel(&self) {}
+        struct Counts(Arc<AtomicUsize>);
+        impl Cancel for Counts {
+            fn cancel(&self) {
+                self.0.fetch_add(1, Ordering::SeqCst);
+            }
         }
-        Box::new(Nothing)
+        Box::new(Counts(Arc::clone(&self.database.cancelled)))
+    }
+
+    fn pressure(&mut self, signals: &[Signal]) -> Result<Vec<(Signal, Reading)>, Fail> {
+        let nothing = signals.iter().map(|signal| (*signal, Reading::Nothing)).collect();
+        self.call("pressure", |_, _| Ok(nothing))
+    }
+
+    fn others_at_work(&mut self) -> Result<bool, Fail> {
+        self.call("others", |state, _| Ok(state.busy))
+    }
+
+    fn seconds_now(&mut self) -> Result<i64, Fail> {
+        self.call("seconds", |_, _| Ok(1_000_000))
     }
 
     fn lagging_standbys(&mut self) -> Result<Vec<String>, Fail> {
@@ -502,159 +757,13 @@ impl Session for Connection {
 #[derive(Clone)]
 struct FakeJournal(Arc<Mutex<Inside>>);
 
-const QUICK: Duration = Duration::from_secs(1);
-
-impl FakeJournal {
-    /// Spends one call on the session, so that it can break here; then reads or writes the lease.
-    fn on_lease<T>(&self, session: &mut dyn Session, op: impl FnOnce(&mut Inside) -> T) -> Result<T, Fail> {
-        session.query("there nothing", &[], QUICK)?;
-        Ok(op(&mut self.0.lock().unwrap()))
-    }
-
-    /// Spends one call, then reads what is committed.
-    fn read<T>(&self, session: &mut dyn Session, op: impl FnOnce(&Store) -> T) -> Result<T, Fail> {
-        self.on_lease(session, |state| op(&state.store))
-    }
-}
-
-impl Journal for FakeJournal {
-    fn exists(&self, session: &mut dyn Session) -> Result<bool, Fail> {
-        session.query("there journal", &[], QUICK).map(|_| true)
-    }
-
-    fn install(&self, session: &mut dyn Session) -> Result<(), Fail> {
-        session.query("there journal", &[], QUICK).map(drop)
-    }
-
-    fn identity(&self, session: &mut dyn Session) -> Result<Identity, Fail> {
-        self.read(session, |store| store.identity.clone())
-    }
-
-    fn set_identity(&self, session: &mut dyn Session, identity: &Identity) -> Result<(), Fail> {
-        let params = [
-            Value::Int(i64::from(identity.timeline)),
-            identity.system.as_str().into(),
-            identity.database.as_str().into(),
-        ];
-        session.execute("J identity", &params, QUICK).map(drop)
-    }
-
-    fn records(&self, session: &mut dyn Session) -> Result<Vec<Record>, Fail> {
-        self.read(session, |store| store.records.clone())
-    }
-
-    fn start(&self, session: &mut dyn Session, record: &Record) -> Result<(), Fail> {
-        let params = [
-            record.id.as_str().into(),
-            record.checksum.as_str().into(),
-            record.plan.as_str().into(),
-            record.hash.as_str().into(),
-            record.state.name().into(),
-            Value::Int(i64::from(record.attempt)),
-        ];
-        session.execute("J start", &params, QUICK).map(drop)
-    }
-
-    fn set_state(&self, session: &mut dyn Session, id: &MigrationId, state: State) -> Result<(), Fail> {
-        session.execute("J state", &[id.as_str().into(), state.name().into()], QUICK).map(drop)
-    }
-
-    fn events(&self, session: &mut dyn Session, id: &MigrationId, attempt: u32) -> Result<Vec<Event>, Fail> {
-        let ours = |event: &&Event| event.attempt == attempt && event.migration == *id;
-        self.read(session, |store| store.events.iter().filter(ours).cloned().collect())
-    }
-
-    fn record(&self, session: &mut dyn Session, event: &Event) -> Result<(), Fail> {
-        let params = [
-            event.migration.as_str().into(),
-            Value::Int(i64::from(event.attempt)),
-            Value::Int(i64::from(event.step)),
-            event.mark.name().into(),
-            Value::Int(event.pid),
-            event.backend_start.as_str().into(),
-            event.shape.as_str().into(),
-            event.note.as_str().into(),
-        ];
-        session.execute("J event", &params, QUICK).map(drop)
-    }
-
-    fn checkpoint(
-        &self,
-        session: &mut dyn Session,
-        _: &MigrationId,
-        attempt: u32,
-        step: u32,
-    ) -> Result<Option<Checkpoint>, Fail> {
-        self.read(session, |store| {
-            let mut all = store.checkpoints.iter().filter(|(a, at)| (*a, at.step) == (attempt, step));
-            all.next().map(|(_, at)| at.clone())
-        })
-    }
-
-    fn set_checkpoint(
-        &self,
-        session: &mut dyn Session,
-        _: &MigrationId,
-        attempt: u32,
-        at: &Checkpoint,
-    ) -> Result<(), Fail> {
-        let params = [
-            Value::Int(i64::from(attempt)),
-            Value::Int(i64::from(at.step)),
-            Value::Int(i64::from(at.pass)),
-            Value::Int(at.next),
-            Value::Int(at.end),
-            Value::Int(i64::try_from(at.rows).unwrap()),
-        ];
-        session.execute("J checkpoint", &params, QUICK).map(drop)
-    }
-
-    fn claim(&self, session: &mut dyn Session, _: &MigrationId, holder: &Holder, _: Duration) -> Result<Claim, Fail> {
-        self.on_lease(session, |state| {
-            if state.held {
-                let by = Holder { name: "somebody else".to_owned(), pid: 7, backend_start: String::new() };
-                return Claim::Held { by, beat_age_s: 3 };
-            }
-            state.epoch += 1;
-            let from = state.lease.replace((state.epoch, holder.clone())).map(|(_, from)| from);
-            Claim::Taken { epoch: state.epoch, from }
-        })
-    }
-
-    fn fence(&self, session: &mut dyn Session, _: &MigrationId, epoch: i64) -> Result<bool, Fail> {
-        self.on_lease(session, |state| state.epoch == epoch)
-    }
-
-    fn beat(&self, session: &mut dyn Session, _: &MigrationId, _: i64) -> Result<(), Fail> {
-        self.on_lease(session, |state| state.beats += 1)
-    }
-
-    fn release(&self, session: &mut dyn Session, _: &MigrationId, epoch: i64) -> Result<(), Fail> {
-        self.on_lease(session, |state| {
-            if state.epoch == epoch {
-                state.lease = None;
-            }
-        })
-    }
-
-    fn holder(&self, session: &mut dyn Session, _: &MigrationId) -> Result<Option<(Holder, u64)>, Fail> {
-        self.on_lease(session, |state| state.lease.clone().map(|(_, holder)| (holder, 2)))
-    }
-
-    fn forget(&self, _: &mut dyn Session, _: &MigrationId) -> Result<(), Fail> {
-        Err(Fail::new(FailKind::Usage, "a run forgets nothing"))
-    }
-
-    fn end_leftovers(&self, session: &mut dyn Session, _: &MigrationId) -> Result<Vec<Leftover>, Fail> {
-        self.on_lease(session, |state| if state.leftovers.is_empty() { Vec::new() } else { state.leftovers.remove(0) })
-    }
-}
-
 /// A clock that moves when it is looked at, and jumps when somebody waits. Clones are the same clock.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct FakeClock {
     micros: Arc<AtomicUsize>,
     waits: Arc<Mutex<Vec<Duration>>>,
+    /// Who waits lets the other threads go on.
+    pub(crate) yields: bool,
 }
 
 impl FakeClock {
@@ -675,5 +784,8 @@ impl Clock for FakeClock {
     fn wait(&self, time: Duration, _: &Stop) {
         self.waits.lock().unwrap().push(time);
         self.pass(time);
+        if self.yields {
+            crate::clock::Bell::default().wait(Duration::from_micros(200));
+        }
     }
 }

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use segue_model::ident::MigrationId;
 
+use crate::tuning;
+
 /// Changes the schema of a live database without stopping the applications that use it.
 #[derive(Debug, Parser)]
 #[command(name = "segue", version, max_term_width = 110, after_help = AFTER)]
@@ -17,7 +19,7 @@ pub(crate) struct Cli {
 
 const AFTER: &str = "\
 A change goes: plan → apply (both shapes live, verified) → deploy the new code → flip → stop the old code → contract → cleanup.
-Until cleanup, `segue rollback` takes it back.
+Until cleanup, `segue rollback` takes it back. While it runs, `status --watch`, `pause`, `resume` and `tune` work from elsewhere.
 
 Exit codes: 0 reached · 1 input refused, or findings · 2 command line, URL or configuration · 3 connection, permission or server
 (resumable) · 4 another run holds the lease · 5 a gate is not met · 6 verification failed · 70 a bug of Segue · 130 interrupted (resumable)";
@@ -62,18 +64,40 @@ pub(crate) enum Command {
     /// Show what a migration would do to this database, without doing it
     Plan(Which),
     /// Carry out pending migrations, as far as needs no person
-    Apply {
+    Apply(Apply),
+    /// Wait until a migration that a run brings on is at a point: exit code 0 there, 5 when the time is over
+    Wait {
         #[command(flatten)]
         which: Which,
-        /// Stop at this point
+        /// The point; `ready` also means: replayed by every known standby
         #[arg(long, value_enum)]
-        to: Option<To>,
-        /// Run exactly this reviewed plan (written by `segue plan --format json`)
-        #[arg(long, value_name = "FILE")]
-        plan: Option<PathBuf>,
+        until: To,
+        /// How long at most: 30s, 10m, 2h [default: as long as it takes]
+        #[arg(long, value_name = "TIME")]
+        timeout: Option<String>,
     },
-    /// Show how far each migration is, and what to type next
-    Status(Which),
+    /// Show how far each migration is, how fast, what holds it back, and what to type next
+    Status {
+        #[command(flatten)]
+        which: Which,
+        /// Go on showing it until Ctrl-C
+        #[arg(long)]
+        watch: bool,
+    },
+    /// Let a migration stand still; its run follows within a second
+    Pause(Which),
+    /// Let a paused migration go on
+    Resume(Which),
+    /// Show or change how fast a migration goes and what holds it back; its run follows within a second
+    #[command(after_help = tuning::help())]
+    Tune {
+        /// The migration, where several fit, then settings; none: show what is in force
+        #[arg(value_name = "MIGRATION|KEY=VALUE")]
+        words: Vec<String>,
+        /// Take back all that was set so before
+        #[arg(long)]
+        reset: bool,
+    },
     /// Compare both shapes row by row
     Verify {
         #[command(flatten)]
@@ -81,6 +105,15 @@ pub(crate) enum Command {
         /// Mend wrong rows from the shape that is the truth
         #[arg(long)]
         repair: bool,
+        /// Try again to bring over the rows that could not be converted
+        #[arg(long, conflicts_with_all = ["repair", "continuous"])]
+        retry_quarantine: bool,
+        /// Verify again and again, until Ctrl-C or until something is found
+        #[arg(long, conflicts_with = "repair")]
+        continuous: bool,
+        /// The pause between two verifications: 30s, 10m, 2h
+        #[arg(long, value_name = "TIME", requires = "continuous", default_value = "60s")]
+        every: String,
     },
     /// Make the new shape the truth
     Flip(Which),
@@ -135,6 +168,34 @@ pub(crate) enum Command {
         /// The shell
         shell: clap_complete::Shell,
     },
+}
+
+/// How `apply` goes about it.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Apply {
+    #[command(flatten)]
+    pub(crate) which: Which,
+    /// Stop at this point
+    #[arg(long, value_enum)]
+    pub(crate) to: Option<To>,
+    /// Run exactly this reviewed plan (written by `segue plan --format json`)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) plan: Option<PathBuf>,
+    /// Go on in the background; output goes to .segue/MIGRATION.log
+    #[arg(long)]
+    pub(crate) detach: bool,
+    /// Help a run that is under way elsewhere to bring rows over
+    #[arg(long, conflicts_with_all = ["to", "plan", "detach", "complete"])]
+    pub(crate) join: bool,
+    /// Also bring over what a lazy migration leaves to those who touch the rows
+    #[arg(long)]
+    pub(crate) complete: bool,
+    /// Move rows and take locks in these hours alone: HH:MM-HH:MM in UTC, or HH:MM-HH:MM+HH:MM
+    #[arg(long, value_name = "HOURS")]
+    pub(crate) only: Option<String>,
+    /// Set how fast this run goes, or what holds it back; repeatable; `segue tune --help` lists the keys
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
 }
 
 /// Which migration is meant.

@@ -4,14 +4,23 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use segue_model::nearest::nearest;
 use segue_model::server::Version;
+use segue_model::tuning::Tuning;
+use segue_plan::operation::Thresholds;
 use serde::Deserialize;
 
 use crate::args::Common;
+use crate::duration::duration;
 use crate::failure::Failure;
+use crate::tuning::{self, Section};
 
 /// The configuration file where none is named.
 pub(crate) const DEFAULT: &str = "segue.toml";
+
+/// The names that stand in the file, but for those in `[backfill]` and `[throttle]`.
+const SETTINGS: [&str; 8] =
+    ["database_url", "migrations", "sqlite", "app_version", "cleanup", "cool_down", "backfill", "throttle"];
 
 /// What a project settles once.
 #[derive(Debug, Default, Deserialize)]
@@ -23,6 +32,10 @@ struct File {
     sqlite: Sqlite,
     #[serde(default)]
     cleanup: Cleanup,
+    #[serde(default)]
+    backfill: Section,
+    #[serde(default)]
+    throttle: Section,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -48,6 +61,10 @@ pub(crate) struct Config {
     pub(crate) app_version: Option<Version>,
     /// The least time between contract and cleanup.
     pub(crate) cool_down: Duration,
+    /// How fast runs go, and what holds them back.
+    pub(crate) tuning: Tuning,
+    /// The sizes of tables that decide how their rows are brought over.
+    pub(crate) thresholds: Thresholds,
     /// The environment, for the drivers.
     pub(crate) environment: BTreeMap<String, String>,
 }
@@ -59,7 +76,7 @@ impl Config {
     /// Exit code 2 for a file that cannot be read or says something unknown.
     pub(crate) fn load(common: &Common) -> Result<Self, Failure> {
         let path = common.config.as_deref().unwrap_or(Path::new(DEFAULT));
-        let file = read(path, common.config.is_some())?;
+        let (file, text) = read(path, common.config.is_some())?;
         let environment: BTreeMap<String, String> = std::env::vars().collect();
         let from_environment = environment.get("DATABASE_URL").filter(|url| !url.is_empty()).cloned();
         let database_url = common.database_url.clone().or(from_environment).or(file.database_url);
@@ -79,24 +96,43 @@ impl Config {
             return Err(Failure::usage(format!("`{}` is not a folder", named.display()))
                 .hint("Check --dir; `segue init` makes the folder of a new project."));
         }
+        let place = |offset: usize| format!("`{}`, line {}", path.display(), line_of(&text, offset));
+        let mut thresholds = Thresholds::default();
+        let mut tuning = Tuning::default();
+        tuning::read_backfill(&file.backfill, &mut tuning, &mut thresholds).map_err(|wrong| wrong.at(place))?;
+        tuning::read_throttle(&file.throttle, &mut tuning).map_err(|wrong| wrong.at(place))?;
         let migrations = common.dir.clone().or(file.migrations).unwrap_or_else(|| PathBuf::from("migrations"));
-        Ok(Self { database_url, migrations, app_version, cool_down, environment })
+        Ok(Self { database_url, migrations, app_version, cool_down, tuning, thresholds, environment })
     }
 }
 
-/// Returns the file's settings; a missing file has none, unless it was named.
-fn read(path: &Path, named: bool) -> Result<File, Failure> {
+/// Returns the file's settings and its text; a missing file has none, unless it was named.
+fn read(path: &Path, named: bool) -> Result<(File, String), Failure> {
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound && !named => return Ok(File::default()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && !named => return Ok(Default::default()),
         Err(error) => return Err(Failure::usage(format!("`{}` cannot be read: {error}", path.display()))),
     };
-    // The parser's own report would print the line, and a line may hold a password.
-    toml::from_str(&text).map_err(|error| {
-        let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
-        Failure::usage(format!("`{}`, line {line}: {}", path.display(), error.message()))
-            .hint("Known settings: database_url, migrations, sqlite.app_version, cleanup.cool_down.")
-    })
+    match toml::from_str(&text) {
+        Ok(file) => Ok((file, text)),
+        Err(error) => Err(not_read(path, &text, &error)),
+    }
+}
+
+/// Says what is wrong with the file. The parser's own report would print the line, and a line may hold a password.
+fn not_read(path: &Path, text: &str, error: &toml::de::Error) -> Failure {
+    let line = line_of(text, error.span().map_or(0, |span| span.start));
+    let failure = Failure::usage(format!("`{}`, line {line}: {}", path.display(), error.message()));
+    let unknown = error.message().strip_prefix("unknown field `").and_then(|rest| rest.split('`').next());
+    match unknown.and_then(|word| nearest(word, SETTINGS)) {
+        Some(near) => failure.hint(format!("Did you mean `{near}`?")),
+        None => failure.hint(format!("Known settings: {}.", SETTINGS.join(", "))),
+    }
+}
+
+/// Returns the number of the line, from 1, that holds the byte at `offset`.
+fn line_of(text: &str, offset: usize) -> usize {
+    text.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1
 }
 
 fn version(text: &str) -> Option<Version> {
@@ -105,29 +141,9 @@ fn version(text: &str) -> Option<Version> {
     parts.next().is_none().then_some(version)
 }
 
-fn duration(text: &str) -> Option<Duration> {
-    let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit())?);
-    let seconds = match unit.trim() {
-        "s" => 1,
-        "m" => 60,
-        "h" => 3_600,
-        "d" => 86_400,
-        _ => return None,
-    };
-    number.parse::<u64>().ok()?.checked_mul(seconds).map(Duration::from_secs)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn durations_need_a_unit() {
-        assert_eq!(duration("24h"), Some(Duration::from_secs(86_400)));
-        for bad in ["", "24", "h", "1.5h", "5 weeks", "99999999999999999999s"] {
-            assert_eq!(duration(bad), None, "{bad}");
-        }
-    }
 
     #[test]
     fn versions_have_two_or_three_numbers() {

@@ -1,5 +1,6 @@
 //! What the user sees when something does not work: what, where, why, and the next thing to type.
 
+use std::fmt;
 use std::process::ExitCode;
 
 use segue_model::session::{Fail, FailKind};
@@ -69,6 +70,11 @@ impl Failure {
         self
     }
 
+    /// Returns whether a connection, a permission or a server failed.
+    pub(crate) fn is_of_server(&self) -> bool {
+        self.code == 3
+    }
+
     /// Prints the failure and returns the exit code.
     pub(crate) fn show(&self) -> ExitCode {
         for report in &self.reports {
@@ -79,6 +85,12 @@ impl Failure {
             say(&format!("  help: {}", hint.replace('\n', "\n        ")));
         }
         ExitCode::from(self.code)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
     }
 }
 

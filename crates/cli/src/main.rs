@@ -6,12 +6,20 @@ mod command;
 mod config;
 mod database;
 mod diagnostic;
+mod duration;
 mod failure;
+mod http_check;
 mod operate;
+mod orders;
+mod outcome;
 mod planning;
 mod progress;
 mod project;
+mod quarantine;
 mod report;
+mod tuning;
+mod verified;
+mod waiter;
 
 use std::process::ExitCode;
 

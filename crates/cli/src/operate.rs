@@ -1,20 +1,19 @@
-//! Running a plan for a command: lease holder, Ctrl-C, progress, and the report of what came of it.
+//! Running a plan for a command: lease holder, Ctrl-C, progress, failures, and what a state means to people.
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
-use segue_execute::{Options, Outcome, Run, RunError, Stop, VerifyReport};
+use segue_execute::{Options, Run, RunError, Stop};
 use segue_model::ident::MigrationId;
 use segue_model::journal::State;
 use segue_model::session::Connector;
-use serde::Serialize;
+use segue_model::tuning::Tuning;
 
-use crate::args::Format;
 use crate::config::Config;
 use crate::failure::Failure;
-use crate::progress::{Show, seconds};
-use crate::report;
+use crate::http_check;
+use crate::progress::Show;
+use crate::verified::verified;
 
 /// What runs of this process share: the wish to stop, what shows progress, and who we are.
 pub(crate) struct Operator {
@@ -24,17 +23,33 @@ pub(crate) struct Operator {
     options: Options,
 }
 
+/// What was typed for one run alone.
+#[derive(Debug, Default)]
+pub(crate) struct Wish {
+    /// How fast it goes and what holds it back, over what the file says.
+    pub(crate) tuning: Tuning,
+    /// Lazy backfills are brought to their end.
+    pub(crate) complete: bool,
+}
+
 impl Operator {
     /// Returns the process's operator; from now on Ctrl-C stops its runs. One a process.
     ///
     /// # Errors
     /// Exit code 70 when the handler cannot be set.
-    pub(crate) fn new(config: &Config) -> Result<Self, Failure> {
+    pub(crate) fn new(config: &Config, wish: Wish) -> Result<Self, Failure> {
         let stop = Arc::new(Stop::new());
         let on_signal = Arc::clone(&stop);
         ctrlc::set_handler(move || on_signal.request())
             .map_err(|error| Failure::bug(format!("the handler for Ctrl-C cannot be set: {error}")))?;
-        let options = Options { holder: holder(config), cool_down: config.cool_down, ..Options::default() };
+        let options = Options {
+            holder: holder(config),
+            cool_down: config.cool_down,
+            tuning: wish.tuning.over(config.tuning.clone()),
+            complete: wish.complete,
+            http: Some(http_check::check),
+            ..Options::default()
+        };
         Ok(Self { stop, show: Show::new(), options })
     }
 
@@ -63,14 +78,27 @@ pub(crate) fn run<T>(
     config: &Config,
     work: impl FnOnce(&Run<'_>) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
-    let operator = Operator::new(config)?;
+    run_as(connector, config, Wish::default(), work)
+}
+
+/// As [`run`], with what was typed for this run alone.
+///
+/// # Errors
+/// What `work` failed with.
+pub(crate) fn run_as<T>(
+    connector: &dyn Connector,
+    config: &Config,
+    wish: Wish,
+    work: impl FnOnce(&Run<'_>) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let operator = Operator::new(config, wish)?;
     let result = work(&operator.run(connector));
     operator.finish();
     result
 }
 
 /// Returns who we are, for people: host, user and process.
-fn holder(config: &Config) -> String {
+pub(crate) fn holder(config: &Config) -> String {
     let host = std::fs::read_to_string("/etc/hostname").unwrap_or_default();
     let host = [host.trim(), "this host"].into_iter().find(|name| !name.is_empty()).unwrap_or_default();
     let user = config.environment.get("USER").or_else(|| config.environment.get("LOGNAME"));
@@ -96,138 +124,6 @@ pub(crate) fn failure(error: RunError) -> Failure {
         Some(report) => failure.report(report),
         None => failure,
     }
-}
-
-/// Returns what a verification found, a line a table.
-pub(crate) fn verified(report: &VerifyReport) -> String {
-    let mut text = String::new();
-    for table in &report.tables {
-        text.push_str(&format!("{}: {} rows", table.table, table.rows));
-        text.push_str(&format!(", {} unrelated, {} absent", table.unrelated, table.absent));
-        if table.repaired > 0 {
-            text.push_str(&format!(", {} repaired before", table.repaired));
-        }
-        text.push('\n');
-        for key in &table.samples {
-            text.push_str(&format!("  wrong: {}\n", key.escape_debug()));
-        }
-    }
-    text
-}
-
-/// What a command did, as JSON.
-#[derive(Serialize)]
-struct Report<'a> {
-    migration: &'a str,
-    state: &'static str,
-    phases: Vec<PhaseReport>,
-    rows_filled: u64,
-    longest_lock_wait_ms: u128,
-    longest_lock_held_ms: u128,
-    retries: u64,
-    reconnects: u32,
-    took_over: Option<&'a str>,
-    ended_backends: Vec<i64>,
-    kept: Vec<String>,
-    lost: &'a [String],
-    difference: Option<&'a str>,
-    notes: &'a [String],
-    next: Option<String>,
-    back: Option<String>,
-}
-
-#[derive(Serialize)]
-struct PhaseReport {
-    phase: String,
-    seconds: f64,
-}
-
-/// Prints what came of a run.
-///
-/// # Errors
-/// Exit code 70 when the report cannot be written as JSON.
-pub(crate) fn show(outcome: &Outcome, format: Format) -> Result<(), Failure> {
-    match format {
-        Format::Json => report::json(&as_report(outcome)),
-        Format::Text | Format::Sql => {
-            report::line(&as_text(outcome));
-            Ok(())
-        }
-    }
-}
-
-/// Prints what came of several runs: one report, or a JSON array of them.
-///
-/// # Errors
-/// Exit code 70 when the report cannot be written as JSON.
-pub(crate) fn show_all(outcomes: &[Outcome], format: Format) -> Result<(), Failure> {
-    match format {
-        Format::Json => report::json(&outcomes.iter().map(as_report).collect::<Vec<_>>()),
-        Format::Text | Format::Sql => outcomes.iter().try_for_each(|outcome| show(outcome, format)),
-    }
-}
-
-fn as_report(outcome: &Outcome) -> Report<'_> {
-    let phases = outcome.phases.iter();
-    Report {
-        migration: outcome.migration.as_str(),
-        state: outcome.state.name(),
-        phases: phases
-            .map(|(phase, took)| PhaseReport { phase: phase.to_string(), seconds: took.as_secs_f64() })
-            .collect(),
-        rows_filled: outcome.rows_filled,
-        longest_lock_wait_ms: outcome.longest_lock_wait.as_millis(),
-        longest_lock_held_ms: outcome.longest_lock_held.as_millis(),
-        retries: outcome.retries,
-        reconnects: outcome.reconnects,
-        took_over: outcome.took_over.as_ref().map(|holder| holder.name.as_str()),
-        ended_backends: outcome.leftovers.iter().filter(|l| l.ended).map(|l| l.pid).collect(),
-        kept: outcome.kept.iter().map(ToString::to_string).collect(),
-        lost: &outcome.lost,
-        difference: outcome.difference.as_deref(),
-        notes: &outcome.notes,
-        next: next(&outcome.migration, outcome.state),
-        back: back(&outcome.migration, outcome.state),
-    }
-}
-
-fn as_text(outcome: &Outcome) -> String {
-    let total: Duration = outcome.phases.iter().map(|(_, took)| *took).sum();
-    let reached = match &outcome.difference {
-        Some(_) => "rolled back; what differs from before is below",
-        None => meaning(outcome.state),
-    };
-    let mut text = format!("{}: {reached}", outcome.migration);
-    if !outcome.phases.is_empty() {
-        text.push_str(&format!(
-            " (in {}; longest lock held {}, waited {})",
-            seconds(total),
-            seconds(outcome.longest_lock_held),
-            seconds(outcome.longest_lock_wait)
-        ));
-    }
-    text.push('\n');
-    for kept in &outcome.kept {
-        text.push_str(&format!(
-            "  kept:  a copy of what was dropped is in {kept}; drop it by hand when nobody needs it\n"
-        ));
-    }
-    for lost in &outcome.lost {
-        text.push_str(&format!("  lost:  {lost}\n"));
-    }
-    for note in &outcome.notes {
-        text.push_str(&format!("  note:  {note}\n"));
-    }
-    if let Some(difference) = &outcome.difference {
-        text.push_str(&format!("  differs from before:\n{difference}\n"));
-    }
-    if let Some(next) = next(&outcome.migration, outcome.state) {
-        text.push_str(&format!("  next:  {next}\n"));
-    }
-    if let Some(back) = back(&outcome.migration, outcome.state) {
-        text.push_str(&format!("  back:  {back}\n"));
-    }
-    text
 }
 
 /// Returns what a state means, in a user's words.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use segue_model::change::Migration;
 use segue_model::plan::Plan;
+use segue_plan::operation::Thresholds;
 
 use crate::database::Database;
 use crate::diagnostic;
@@ -17,11 +18,16 @@ const ROUNDS_MAX: usize = 6;
 ///
 /// # Errors
 /// Exit code 1 with a report for what is refused, 3 when the server fails.
-pub(crate) fn plan(database: &mut Database, migration: &Migration, texts: &Texts) -> Result<Plan, Failure> {
+pub(crate) fn plan(
+    database: &mut Database,
+    migration: &Migration,
+    texts: &Texts,
+    thresholds: &Thresholds,
+) -> Result<Plan, Failure> {
     let catalog = database.inspect()?;
     let mut answers = BTreeMap::new();
     for _ in 0..ROUNDS_MAX {
-        let probes = segue_plan::probes(migration, &catalog, &database.server, &answers)
+        let probes = segue_plan::probes(migration, &catalog, &database.server, &answers, thresholds)
             .map_err(|refused| diagnostic::refusals(&refused, texts))?;
         if probes.is_empty() {
             break;
@@ -30,6 +36,6 @@ pub(crate) fn plan(database: &mut Database, migration: &Migration, texts: &Texts
     }
     let tables = segue_plan::touched(migration, &catalog);
     let shape = database.session.shape(&tables)?;
-    segue_plan::plan(migration, &catalog, &database.server, &answers, &shape)
+    segue_plan::plan(migration, &catalog, &database.server, &answers, &shape, thresholds)
         .map_err(|refused| diagnostic::refusals(&refused, texts))
 }

@@ -33,6 +33,14 @@ struct Pace {
     rows: u64,
     /// When a wait was last reported on.
     waited: Option<Instant>,
+    /// What holds the run back, as it was last reported, and when.
+    held: Option<(String, Instant)>,
+}
+
+impl Pace {
+    fn new(now: Instant) -> Self {
+        Self { step: 0, pass: 0, began: now, said: now, rows: 0, waited: None, held: None }
+    }
 }
 
 impl Show {
@@ -46,7 +54,7 @@ impl Show {
             ProgressStyle::with_template("{prefix:.bold} {msg}").unwrap_or_else(|_| ProgressStyle::default_bar());
         bar.set_style(style);
         let now = Instant::now();
-        Self { bar, live, pace: Mutex::new(Pace { step: 0, pass: 0, began: now, said: now, rows: 0, waited: None }) }
+        Self { bar, live, pace: Mutex::new(Pace::new(now)) }
     }
 
     /// Takes the live block away; what was printed stays.
@@ -78,11 +86,34 @@ impl Show {
         }
     }
 
+    /// Shows what holds the run back: on a terminal as it is, else when a reason comes or goes, and now and then.
+    fn throttled(&self, reasons: &[String]) {
+        let now = Instant::now();
+        let text = reasons.join("; ");
+        let kinds: String = reasons.iter().map(|reason| kind(reason)).collect::<Vec<_>>().join("; ");
+        let mut pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
+        let was = pace.held.as_ref().map(|(kinds, said)| (kinds.as_str(), *said));
+        let due = was.is_none_or(|(known, said)| known != kinds || now.duration_since(said) >= LINE_EVERY);
+        let was_held = was.is_some();
+        if reasons.is_empty() {
+            pace.held = None;
+        } else if due {
+            pace.held = Some((kinds, now));
+        }
+        drop(pace);
+        let line = if reasons.is_empty() { "goes on".to_owned() } else { format!("held back: {text}") };
+        self.bar.set_message(line.clone());
+        if !self.live && if reasons.is_empty() { was_held } else { due } {
+            self.say(&format!("  {line}"));
+        }
+    }
+
     fn window(&self, at: &WindowSeen<'_>) {
         let mut pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
         if (pace.step, pace.pass) != (at.step, at.pass) {
-            *pace = Pace { step: at.step, pass: at.pass, began: now, said: now, rows: 0, waited: pace.waited };
+            let (waited, held) = (pace.waited, pace.held.take());
+            *pace = Pace { step: at.step, pass: at.pass, waited, held, ..Pace::new(now) };
         }
         pace.rows += at.rows;
         let text = at.text(&pace, now);
@@ -149,6 +180,7 @@ impl Observer for Show {
             Progress::Waiting { what } => {
                 self.waiting(format!("waiting: {what}"), false);
             }
+            Progress::Throttled { reasons } => self.throttled(reasons),
             Progress::Reconnecting { because } => self.say(&format!("  connection lost ({because}); connecting again")),
             Progress::TookOver { from } => self.say(&format!("  took over from {}, whose run has ended", from.name)),
             Progress::LeftoverEnded { leftover } => self.say(&format!(
@@ -164,6 +196,11 @@ impl Observer for Show {
             Progress::Note { text } => self.say(&format!("  {text}")),
         }
     }
+}
+
+/// Returns a reason without its figures, which change all the time.
+pub(crate) fn kind(reason: &str) -> &str {
+    reason.split(|c: char| c.is_ascii_digit()).next().unwrap_or(reason)
 }
 
 fn in_the_way(blockers: &[Blocker]) -> String {
@@ -194,7 +231,7 @@ mod tests {
     #[test]
     fn there_is_no_estimate_before_one_percent() {
         let began = Instant::now();
-        let pace = Pace { step: 1, pass: 1, began, said: began, rows: 500, waited: None };
+        let pace = Pace { step: 1, pass: 1, rows: 500, ..Pace::new(began) };
         let seen = |done| WindowSeen { step: 1, pass: 1, done, total: 1_000, unit: "pages", rows: 0 };
         let now = began + Duration::from_secs(10);
         assert_eq!(seen(5).text(&pace, now), "5/1000 pages (0.5 %), 50 rows/s");

@@ -1,5 +1,8 @@
 //! `segue apply`.
 
+mod detach;
+mod join;
+
 use std::path::Path;
 use std::sync::Arc;
 
@@ -9,50 +12,71 @@ use segue_model::ident::{MigrationId, TableName};
 use segue_model::journal::{Record, State};
 use segue_model::plan::{Plan, Strategy};
 use segue_model::plan_file;
+use segue_model::tuning::Tuning;
 
 use super::plan::journalled;
-use crate::args::{Format, To, Which};
+use crate::args::{Apply, Common, Format, To, Which};
 use crate::choice;
 use crate::config::Config;
 use crate::database::Database;
 use crate::failure::Failure;
-use crate::operate;
+use crate::operate::{self, Wish};
+use crate::outcome::{self, Told};
 use crate::planning;
 use crate::project::{Project, Texts};
+use crate::quarantine;
 use crate::report;
+use crate::tuning::set_pair;
 
 /// Carries out the named migration, or all that are pending or under way, in file order.
-pub(super) fn run(
-    config: &Config,
-    which: &Which,
-    to: Option<To>,
-    reviewed: Option<&Path>,
-    format: Format,
-) -> Result<(), Failure> {
+pub(super) fn run(config: &Config, typed: &Apply, common: &Common, format: Format) -> Result<(), Failure> {
+    let wish = wish(typed)?;
+    if typed.join {
+        return join::run(config, &typed.which, wish, format);
+    }
+    let wish = detach::arrive(config, wish)?;
     let project = Project::open(&config.migrations)?;
     let mut database = Database::open(config)?;
     database.check_writable()?;
     let records = database.records()?;
     records.iter().try_for_each(|record| project.check_unchanged(record))?;
-    let reviewed = reviewed.map(read_reviewed).transpose()?;
-    let ids = wanted(which, &project, &records, reviewed.as_ref())?;
+    let reviewed = typed.plan.as_deref().map(read_reviewed).transpose()?;
+    let ids = wanted(&typed.which, &project, &records, reviewed.as_ref())?;
     if ids.is_empty() {
-        return match format {
-            Format::Json => operate::show_all(&[], format),
-            Format::Text | Format::Sql => {
-                report::line("nothing is pending");
-                Ok(())
-            }
-        };
+        return nothing_pending(format);
     }
+    if typed.detach {
+        return detach::run(config, typed, common, &mut database, &ids, &wish.tuning, format);
+    }
+    let work = Work { config, project: &project, to: typed.to, reviewed: reviewed.as_ref() };
     let mut outcomes = vec![];
-    let result = one_by_one(config, &project, &mut database, &ids, to, reviewed.as_ref(), &mut outcomes);
-    match (which.migration.is_some(), outcomes.as_slice()) {
-        (true, [one]) => operate::show(one, format)?,
+    let result = work.one_by_one(&mut database, &ids, wish, &mut outcomes);
+    match (typed.which.migration.is_some(), outcomes.as_slice()) {
+        (true, [one]) => outcome::show(one, format)?,
         (true, []) => {}
-        (_, all) => operate::show_all(all, format)?,
+        (_, all) => outcome::show_all(all, format)?,
     }
     result
+}
+
+/// Returns what was typed for this run alone.
+fn wish(typed: &Apply) -> Result<Wish, Failure> {
+    let mut tuning = Tuning::default();
+    typed.set.iter().try_for_each(|pair| set_pair(&mut tuning, pair))?;
+    if let Some(hours) = &typed.only {
+        set_pair(&mut tuning, &format!("only={hours}"))?;
+    }
+    Ok(Wish { tuning, complete: typed.complete })
+}
+
+fn nothing_pending(format: Format) -> Result<(), Failure> {
+    match format {
+        Format::Json => outcome::show_all(&[], format),
+        Format::Text | Format::Sql => {
+            report::line("nothing is pending");
+            Ok(())
+        }
+    }
 }
 
 /// Returns the ids to bring on, in file order.
@@ -83,44 +107,48 @@ fn wanted(
     }
 }
 
-fn one_by_one(
-    config: &Config,
-    project: &Project,
-    database: &mut Database,
-    ids: &[MigrationId],
+/// What is the same for all migrations of one run.
+struct Work<'a> {
+    config: &'a Config,
+    project: &'a Project,
     to: Option<To>,
-    reviewed: Option<&Plan>,
-    outcomes: &mut Vec<Outcome>,
-) -> Result<(), Failure> {
-    let connector = Arc::clone(&database.connector);
-    operate::run(connector.as_ref(), config, |run| {
-        for id in ids {
-            outcomes.push(one(project, database, id, to, reviewed, run)?);
-        }
-        Ok(())
-    })
+    reviewed: Option<&'a Plan>,
 }
 
-/// Brings one migration on.
-fn one(
-    project: &Project,
-    database: &mut Database,
-    id: &MigrationId,
-    to: Option<To>,
-    reviewed: Option<&Plan>,
-    run: &Run<'_>,
-) -> Result<Outcome, Failure> {
-    let records = database.records()?;
-    if let Some(record) = records.iter().find(|record| record.id == *id && record.state != State::RolledBack) {
-        check_is_under_way(record, reviewed)?;
-        return go_on(record, to, run);
+impl Work<'_> {
+    fn one_by_one(
+        &self,
+        database: &mut Database,
+        ids: &[MigrationId],
+        wish: Wish,
+        outcomes: &mut Vec<Told>,
+    ) -> Result<(), Failure> {
+        let connector = Arc::clone(&database.connector);
+        operate::run_as(connector.as_ref(), self.config, wish, |run| {
+            for id in ids {
+                match self.one(database, id, run) {
+                    Ok(outcome) => outcomes.push(Told::new(outcome, database)),
+                    Err(failure) => return Err(quarantine::explained(failure, database, id)),
+                }
+            }
+            Ok(())
+        })
     }
-    let (migration, texts) = project.migration(database.engine(), id)?;
-    let plan = fresh(project, database, &migration, &texts, &records)?;
-    if let Some(reviewed) = reviewed {
-        check_reviewed(reviewed, &plan)?;
+
+    /// Brings one migration on.
+    fn one(&self, database: &mut Database, id: &MigrationId, run: &Run<'_>) -> Result<Outcome, Failure> {
+        let records = database.records()?;
+        if let Some(record) = records.iter().find(|record| record.id == *id && record.state != State::RolledBack) {
+            check_is_under_way(record, self.reviewed)?;
+            return go_on(record, self.to, run);
+        }
+        let (migration, texts) = self.project.migration(database.engine(), id)?;
+        let plan = fresh(self.config, self.project, database, &migration, &texts, &records)?;
+        if let Some(reviewed) = self.reviewed {
+            check_reviewed(reviewed, &plan)?;
+        }
+        run.apply(&plan, target(self.to, plan.strategy)).map_err(operate::failure)
     }
-    run.apply(&plan, target(to, plan.strategy)).map_err(operate::failure)
 }
 
 /// Refuses when the plan that was reviewed is not the one that is under way.
@@ -148,6 +176,7 @@ fn go_on(record: &Record, to: Option<To>, run: &Run<'_>) -> Result<Outcome, Fail
 /// # Errors
 /// Exit code 5 when a migration that it depends on, or one under way on the same tables, must be finished first.
 pub(super) fn fresh(
+    config: &Config,
     project: &Project,
     database: &mut Database,
     migration: &Migration,
@@ -155,7 +184,7 @@ pub(super) fn fresh(
     records: &[Record],
 ) -> Result<Plan, Failure> {
     check_depends(project, migration, records)?;
-    let plan = planning::plan(database, migration, texts)?;
+    let plan = planning::plan(database, migration, texts, &config.thresholds)?;
     check_free(&plan, records)?;
     Ok(plan)
 }

@@ -13,6 +13,7 @@ use crate::config::Config;
 use crate::database::Database;
 use crate::failure::Failure;
 use crate::operate;
+use crate::outcome::{self, Told};
 use crate::project::{Project, down_id};
 
 /// Plans the down file of a finished migration as a change of its own, and carries it out as far as needs no person.
@@ -29,13 +30,13 @@ pub(super) fn run(config: &Config, which: &Which, to: Option<To>, format: Format
         Some(record) => journalled(record)?,
         None => {
             let (migration, texts) = project.reversed(database.engine(), &id)?;
-            apply::fresh(&project, &mut database, &migration, &texts, &records)?
+            apply::fresh(config, &project, &mut database, &migration, &texts, &records)?
         }
     };
     let connector = Arc::clone(&database.connector);
     let target = apply::target(to, plan.strategy);
     let outcome = operate::run(connector.as_ref(), config, |run| run.apply(&plan, target).map_err(operate::failure))?;
-    operate::show(&outcome, format)
+    outcome::show(&Told::new(outcome, &mut database), format)
 }
 
 fn check_finished(id: &MigrationId, records: &[Record]) -> Result<(), Failure> {

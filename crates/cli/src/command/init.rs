@@ -24,6 +24,32 @@ migrations = \"migrations\"
 [cleanup]
 # The least time between contract and cleanup: s, m, h or d.
 # cool_down = \"24h\"
+
+[backfill]
+# Tables with fewer rows are brought over at once, tables with more in a way meant for `apply --detach`.
+# inline_below = 100_000
+# background_above = 10_000_000
+# How many sessions move rows, how long each transaction takes, whether dead rows are cleared on the way, at which hours.
+# workers = 1
+# window = \"100ms\"
+# pacing = true
+# only = \"22:00-06:00\"
+# How many rows may fail to be converted before it stops.
+# quarantine = 10_000
+
+[throttle]
+# What holds a run back while it is exceeded. A limit that cannot be measured holds it back too.
+# replica_lag = \"10s\"
+# slot_wal = \"10GB\"
+# active_sessions = 40
+# lock_waits = 5
+# longest_transaction = \"5min\"
+# wal_rate = \"20MB/s\"
+# forced_checkpoints = 2
+# disk_free = \"10GB\"
+# query = \"SELECT count(*) < 100 FROM jobs WHERE state = 'waiting'\"
+# file = \"/run/segue.pause\"
+# http = \"https://status.example.org/may-segue-run\"
 ";
 
 /// Writes the configuration and the migrations folder; leaves alone what is there.

@@ -10,10 +10,13 @@ mod down;
 mod flip;
 mod init;
 mod new;
+mod pause;
 mod plan;
 mod rollback;
 mod status;
+mod tune;
 mod verify;
+mod wait;
 
 use segue_execute::Said;
 
@@ -41,9 +44,15 @@ pub(crate) fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Init => init::run(&cli.common),
         Command::New { name } => new::run(&config, name),
         Command::Plan(which) => plan::run(&config, which, format),
-        Command::Apply { which, to, plan } => apply::run(&config, which, *to, plan.as_deref(), format),
-        Command::Status(which) => status::run(&config, which, format),
-        Command::Verify { which, repair } => verify::run(&config, which, *repair, format),
+        Command::Apply(typed) => apply::run(&config, typed, &cli.common, format),
+        Command::Wait { which, until, timeout } => wait::run(&config, which, *until, timeout.as_deref(), format),
+        Command::Status { which, watch } => status::run(&config, which, *watch, format),
+        Command::Pause(which) => pause::pause(&config, which, format),
+        Command::Resume(which) => pause::resume(&config, which, format),
+        Command::Tune { words, reset } => tune::run(&config, words, *reset, format),
+        Command::Verify { which, retry_quarantine: true, .. } => verify::retry_quarantine(&config, which, format),
+        Command::Verify { which, continuous: true, every, .. } => verify::continuously(&config, which, every, format),
+        Command::Verify { which, repair, .. } => verify::run(&config, which, *repair, format),
         Command::Flip(which) => flip::run(&config, which, format),
         Command::Contract { which, old_version_stopped } => contract::run(&config, which, *old_version_stopped, format),
         Command::Cleanup { which, yes, i_checked_references } => {

@@ -35,7 +35,7 @@ pub(super) fn run(config: &Config, which: &Which, format: Format) -> Result<(), 
         Some(record) => journalled(record)?,
         None => {
             let (migration, texts) = project.migration(database.engine(), id)?;
-            planning::plan(&mut database, &migration, &texts)?
+            planning::plan(&mut database, &migration, &texts, &config.thresholds)?
         }
     };
     match format {

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 use segue_execute::{Outcome, Said, Target};
 use segue_model::ident::{MigrationId, TableName};
 use segue_model::journal::State;
+use segue_model::tuning::Tuning;
+use segue_plan::operation::Thresholds;
 use segue_traffic::{Fault, Load, Report, Running, Scenario, Traffic, scenario};
 
 use super::place::Scratch;
@@ -13,7 +15,7 @@ use super::{Figures, Phase};
 use crate::config::Config;
 use crate::database::Database;
 use crate::failure::Failure;
-use crate::operate::{self, Operator};
+use crate::operate::{self, Operator, Wish};
 use crate::planning;
 use crate::project::Project;
 
@@ -51,9 +53,11 @@ impl Story {
             migrations: scratch.folder.clone(),
             app_version: None,
             cool_down: Duration::ZERO,
+            tuning: Tuning::default(),
+            thresholds: Thresholds::default(),
             environment: config.environment.clone(),
         };
-        let operator = Operator::new(&config)?;
+        let operator = Operator::new(&config, Wish::default())?;
         Ok(Self { scratch, config, scenario, operator, id, kept: vec![] })
     }
 
@@ -121,7 +125,7 @@ impl Story {
         let project = Project::open(&self.config.migrations)?;
         let mut database = Database::open(&self.config)?;
         let (migration, texts) = project.migration(database.engine(), &self.id)?;
-        let plan = planning::plan(&mut database, &migration, &texts)?;
+        let plan = planning::plan(&mut database, &migration, &texts, &self.config.thresholds)?;
         let connector = Arc::clone(&database.connector);
         self.operator.run(connector.as_ref()).apply(&plan, Target::Ready).map_err(operate::failure)?;
         Ok(())

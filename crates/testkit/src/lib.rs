@@ -8,16 +8,20 @@
 //! | plain SQL | [`client::Client`] |
 //! | everything about a schema as lines, to compare | [`dump`] |
 //! | who holds which lock | [`lockprobe`] |
+//! | a disk that fails at a counted write | [`disk`] |
+//! | connections that fail at a counted statement | [`proxy`] |
 //! | the built binary | [`segue::Segue`] |
 //!
 //! Failures panic with what was tried: the caller is a test.
 #![allow(clippy::disallowed_methods, reason = "tests wait for real servers; no fake clock reaches those")]
 
 pub mod client;
+pub mod disk;
 pub mod dump;
 pub mod lockprobe;
 pub mod postgres;
 pub mod process;
+pub mod proxy;
 pub mod requirement;
 pub mod segue;
 pub mod sqlite;

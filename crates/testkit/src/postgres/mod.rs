@@ -8,7 +8,7 @@ mod binaries;
 mod server;
 mod standby;
 mod supervisor;
-mod template;
+pub(crate) mod template;
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};

@@ -25,7 +25,7 @@ pub(super) fn data(binaries: &Binaries, data: &Path, own_identity: bool) {
 }
 
 /// Returns the folder of what is made once for all test processes of this user.
-pub(super) fn cache() -> PathBuf {
+pub(crate) fn cache() -> PathBuf {
     let user = own_user();
     let folder = std::env::temp_dir().join(format!("segue-testkit-{user}"));
     if !folder.is_dir() {
@@ -44,7 +44,7 @@ pub(super) fn cache() -> PathBuf {
 }
 
 /// Makes the folder `wanted` by `make`, unless it is there; complete or not at all, whoever else tries meanwhile.
-pub(super) fn once(wanted: &Path, make: impl FnOnce(&Path)) {
+pub(crate) fn once(wanted: &Path, make: impl FnOnce(&Path)) {
     if wanted.exists() {
         return;
     }
@@ -61,7 +61,7 @@ pub(super) fn once(wanted: &Path, make: impl FnOnce(&Path)) {
 }
 
 /// Copies the content of a folder with owners, modes and links.
-pub(super) fn copy(from: &Path, to: &Path) {
+pub(crate) fn copy(from: &Path, to: &Path) {
     let mut command = Command::new("cp");
     command.args(["--archive", "--reflink=auto", "--"]).arg(from.join(".")).arg(to);
     run(&mut command);

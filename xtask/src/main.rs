@@ -1,4 +1,4 @@
-//! Everything a developer types: `cargo xtask setup | demo | test [--full] | bench [NAME]`.
+//! Everything a developer types: `cargo xtask setup | demo | test [--full] | bench [NAME] | soak`.
 //!
 //! Depends on nothing but the standard library, so that it builds before anything is installed.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for people at a terminal")]
@@ -19,7 +19,9 @@ usage: cargo xtask <command>
   setup          installs what the build and the tests need; quick when it is all there
   demo [ARGS]    installs what the build needs, builds, and runs `segue demo` (ARGS go to it: --rows, --database-url …)
   test [--full]  installs, then formats, lints, builds and tests; --full: every PostgreSQL version, a result file
-  bench [NAME]   runs a bench of crates/cli/benches; without NAME, lists them";
+  bench [NAME]   runs a bench of crates/cli/benches; without NAME, lists them
+  soak [ARGS]    changes generated tables under traffic and faults: --minutes N, --seed S, --engine postgres|sqlite|both,
+                 --round K for one round alone, --lanes N rounds side by side, --majors 13,18";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -49,6 +51,7 @@ fn dispatch(arguments: &[&str]) -> Result<(), Failed> {
         ["test", "--full"] => test::test(&root, test::Reach::Full),
         ["bench"] => bench::list(&root),
         ["bench", name, rest @ ..] => setup::build(&root).and_then(|()| bench::bench(&root, name, rest)),
+        ["soak", rest @ ..] => setup::build(&root).and_then(|()| bench::soak(&root, rest)),
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");
             Ok(())

@@ -6,38 +6,13 @@
 #![allow(clippy::print_stdout, reason = "its result is what it prints")]
 #![allow(clippy::disallowed_methods, reason = "it lets real clients run for a while")]
 
-use std::path::Path;
-use std::time::{Duration, Instant};
+mod under_load;
 
 use segue_model::engine::Engine;
 use segue_testkit::client::Client;
 use segue_testkit::postgres::{Binaries, PostgresOptions, PostgresServer};
-use segue_testkit::segue::Segue;
-use segue_testkit::sqlite::TempDatabase;
-use segue_traffic::{Load, Place, Report, Running, Scenario, Traffic, scenario};
-
-/// How long clients run before and after.
-const AROUND: Duration = Duration::from_secs(3);
-
-/// What was measured of one kind of run.
-#[derive(Debug, Clone, Copy)]
-struct Measured {
-    max_ms: f64,
-    p99_ms: f64,
-    failed: u64,
-    lost: u64,
-    wrong: u64,
-    seconds: f64,
-}
-
-/// What changes the schema.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum By {
-    Nothing,
-    Segue,
-    SegueBesideAReader,
-    TheNaiveStatements,
-}
+use segue_traffic::{Scenario, scenario};
+use under_load::{By, Measured, on_postgres, on_sqlite};
 
 const KINDS: [By; 4] = [By::Nothing, By::Segue, By::SegueBesideAReader, By::TheNaiveStatements];
 
@@ -112,86 +87,5 @@ fn name(by: By) -> &'static str {
         By::Segue => "segue, apply to cleanup",
         By::SegueBesideAReader => "segue, beside a 5 s reader",
         By::TheNaiveStatements => "the naive statements (old code fails)",
-    }
-}
-
-fn on_postgres(server: &PostgresServer, scenario: &Scenario, rows: u32, by: By) -> Measured {
-    let url = server.database();
-    let measured = measure(&Place::Postgres(url.clone()), &url, scenario, rows, by, &|| {
-        Client::connect(&url).batch(&format!("BEGIN; {}; COMMIT", scenario.up));
-    });
-    let database = url.rsplit('/').next().and_then(|rest| rest.split('?').next()).unwrap_or_default();
-    server.connect("postgres").batch(&format!("DROP DATABASE IF EXISTS \"{database}\" WITH (FORCE)"));
-    measured
-}
-
-fn on_sqlite(scenario: &Scenario, rows: u32, by: By) -> Measured {
-    let file = TempDatabase::new("PRAGMA journal_mode = WAL");
-    let naive = || {
-        let connection = file.connect();
-        connection
-            .execute_batch(&format!("BEGIN IMMEDIATE; {}; COMMIT", scenario.up))
-            .expect("the naive statements are right");
-    };
-    measure(&Place::Sqlite(file.path()), &file.url(), scenario, rows, by, &naive)
-}
-
-fn measure(place: &Place, url: &str, scenario: &Scenario, rows: u32, by: By, naive: &dyn Fn()) -> Measured {
-    segue_traffic::seed(place, scenario, rows).expect("an empty database can be seeded");
-    let load = Load { rows, long_reader: by == By::SegueBesideAReader, ..Load::default() };
-    let traffic = Traffic::start(place, scenario, load).expect("the clients can start");
-    std::thread::sleep(AROUND);
-    let began = Instant::now();
-    traffic.mark("change");
-    match by {
-        By::Nothing => std::thread::sleep(AROUND),
-        By::Segue | By::SegueBesideAReader => all_the_way(url, scenario, &traffic),
-        By::TheNaiveStatements => naive(),
-    }
-    let seconds = began.elapsed().as_secs_f64();
-    std::thread::sleep(Duration::from_secs(1));
-    let report = traffic.stop().expect("the table can be read");
-    if matches!(by, By::Segue | By::SegueBesideAReader) {
-        report.failures.iter().chain(&report.lost).chain(&report.wrong).for_each(|line| println!("  {line}"));
-    }
-    of(&report, seconds)
-}
-
-fn of(report: &Report, seconds: f64) -> Measured {
-    let mark = report.mark("change").cloned().unwrap_or_default();
-    Measured {
-        max_ms: mark.max_ms,
-        p99_ms: mark.p99_ms,
-        failed: report.failed_requests,
-        lost: report.lost_writes,
-        wrong: report.wrong_rows,
-        seconds,
-    }
-}
-
-/// Types the commands of a migration, with the deploys between them.
-fn all_the_way(url: &str, scenario: &Scenario, traffic: &Running) {
-    let folder = tempfile::tempdir().expect("a temporary folder can be made");
-    write_migration(folder.path(), scenario);
-    let segue = Segue::new(url, folder.path());
-    let same_name = scenario.rule == segue_traffic::scenario::Rule::SameName;
-    segue.ok(&["apply"]);
-    if !same_name {
-        traffic.start_new_version();
-    }
-    segue.ok(&["flip"]);
-    if same_name {
-        traffic.start_new_version();
-    }
-    traffic.stop_old_version();
-    segue.ok(&["contract", "--old-version-stopped"]);
-    segue.ok(&["cleanup", "--yes", "--i-checked-references"]);
-}
-
-fn write_migration(folder: &Path, scenario: &Scenario) {
-    let migrations = folder.join("migrations");
-    std::fs::create_dir(&migrations).expect("a folder can be made in our own folder");
-    for (ending, text) in [("sql", scenario.up), ("down.sql", scenario.down)] {
-        std::fs::write(migrations.join(format!("1_change.{ending}")), text).expect("our own folder takes files");
     }
 }

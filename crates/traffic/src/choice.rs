@@ -13,7 +13,7 @@ const HOT: i64 = 64;
 const RECENT: i64 = 200;
 /// Rows that are only inserted by upserts, and never deleted or moved, so that a version of 1 means inserted. The gap before
 /// them is what tables with generated keys look like.
-const UPSERTS: i64 = 1 << 40;
+const UPSERTS: i64 = 1 << 30;
 
 /// What a client does next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,7 +51,8 @@ impl Keys {
             20..32 => (self.fresh(rng), Kind::Insert),
             32..35 if side.insert_bare.is_some() => (self.fresh(rng), Kind::InsertBare),
             32..35 => (self.fresh(rng), Kind::Insert),
-            35..47 => (self.upsert(rng), Kind::Upsert),
+            35..47 if side.upsert.is_some() => (self.upsert(rng), Kind::Upsert),
+            35..47 => (self.fresh(rng), Kind::Insert),
             47..65 => (self.any(rng), Kind::Update),
             65..75 if side.update_part.is_some() => (self.any(rng), Kind::UpdatePart),
             65..75 => (self.any(rng), Kind::Update),

@@ -98,6 +98,8 @@ pub(crate) struct Log {
     pub(crate) latencies: Vec<Latency>,
     pub(crate) failures: Vec<String>,
     pub(crate) failed: u64,
+    /// Of these, because the connection was gone.
+    pub(crate) cut: u64,
     pub(crate) replanned: u64,
     pub(crate) lost: u64,
     pub(crate) lost_first: Vec<String>,
@@ -179,16 +181,19 @@ impl Client {
             took_us: u32::try_from(took.as_micros()).unwrap_or(u32::MAX),
         });
         self.shared.requests.fetch_add(1, Ordering::Relaxed);
-        if let Err(failure) = outcome {
+        if let Err((fault, says)) = outcome {
             self.shared.failed.fetch_add(1, Ordering::Relaxed);
+            let cut = matches!(fault, Fault::Lost(_));
             self.log.failed += 1;
-            if self.log.failures.len() < KEPT {
-                self.log.failures.push(failure);
+            self.log.cut += u64::from(cut);
+            // Half is kept for what is no consequence of a server that went away.
+            if self.log.failures.len() < if cut { KEPT / 2 } else { KEPT } {
+                self.log.failures.push(format!("{says}: {fault}"));
             }
         }
     }
 
-    fn request(&mut self, version: Version) -> Result<(), String> {
+    fn request(&mut self, version: Version) -> Result<(), (Fault, String)> {
         let wish = self.shared.keys.choose(&self.shared.scenario, version, &mut self.rng);
         match wish {
             Wish::Read { id } => self.read(version, id),
@@ -196,7 +201,7 @@ impl Client {
         }
     }
 
-    fn write(&mut self, version: Version, id: i64, kind: Kind) -> Result<(), String> {
+    fn write(&mut self, version: Version, id: i64, kind: Kind) -> Result<(), (Fault, String)> {
         let (era, ready) = (self.shared.era.load(Ordering::SeqCst), self.shared.ready.load(Ordering::SeqCst));
         let op = Op { id, kind, version, seed: self.rng.u64(..), era, ready };
         let (sql, values) = op.request(&self.shared.scenario);
@@ -210,7 +215,7 @@ impl Client {
                     self.process(version).connection = None;
                     self.settle(op);
                 }
-                Err(format!("{version:?} {kind:?} of row {id}: {fault}"))
+                Err((fault, format!("{version:?} {kind:?} of row {id}")))
             }
         }
     }
@@ -228,7 +233,7 @@ impl Client {
 
     /// Reads a row: every second time the one this client wrote last, which must hold what was written as long as nobody
     /// else wrote to it.
-    fn read(&mut self, version: Version, id: i64) -> Result<(), String> {
+    fn read(&mut self, version: Version, id: i64) -> Result<(), (Fault, String)> {
         let wrote = self.process(version).wrote.filter(|_| self.rng.bool());
         let id = wrote.map_or(id, |(op, _)| op.id);
         let sql = version.side(&self.shared.scenario).read;
@@ -236,7 +241,7 @@ impl Client {
             if let Fault::Lost(_) = &fault {
                 self.process(version).connection = None;
             }
-            format!("{version:?} read of row {id}: {fault}")
+            (fault, format!("{version:?} read of row {id}"))
         })?;
         if let (Some((op, ver)), Some(row)) = (wrote, rows.first()) {
             self.check_read(op, ver, row);

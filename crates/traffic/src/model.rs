@@ -101,9 +101,11 @@ impl Image {
         }
     }
 
-    /// The source of a fill changed: before every row was filled, the fill may have come before or after.
+    /// The source of a fill changed: before every row was filled, the fill may have come before or after. A fill that gave
+    /// NULL cannot be told from none, so the row may be filled again.
     fn write_source(&mut self, scenario: &Scenario, op: &Op, values: Vec<Value>) {
-        let filled = op.ready && op.era == self.era;
+        let absent = self.new.iter().any(|new| new.iter().all(|value| *value == Value::Null));
+        let filled = op.ready && op.era == self.era && !absent;
         let new = (scenario.forward)(&values);
         self.old = values;
         if !filled && self.written != Some(Version::New) && !self.new.contains(&new) {

@@ -82,7 +82,10 @@ impl Op {
             Kind::InsertBare => {
                 (side.insert_bare.expect("only chosen where the version has it"), vec![id, self.note()])
             }
-            Kind::Upsert => (side.upsert, [vec![id], values()].concat()),
+            Kind::Upsert => {
+                let upsert = side.upsert.expect("only chosen where the version has it");
+                (upsert, [vec![id], values()].concat())
+            }
             Kind::Update => (side.update, [values(), vec![id]].concat()),
             Kind::UpdatePart => {
                 let first = values().swap_remove(0);

@@ -12,6 +12,8 @@ pub struct Report {
     pub requests: u64,
     /// Requests that failed.
     pub failed_requests: u64,
+    /// Of these, failed because the connection was gone or could not be had: the server went away.
+    pub cut_requests: u64,
     /// The first messages of failed requests.
     pub failures: Vec<String>,
     /// Prepared statements that had to be prepared again, once a swap, connection and statement.

@@ -230,6 +230,7 @@ impl Drop for Running {
 
 fn take_log(report: &mut Report, log: Log) {
     report.failed_requests += log.failed;
+    report.cut_requests += log.cut;
     report.replanned += log.replanned;
     report.lost_writes += log.lost;
     let room = |kept: &Vec<String>| KEPT.saturating_sub(kept.len());

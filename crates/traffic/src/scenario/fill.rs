@@ -43,7 +43,9 @@ ALTER TABLE accounts ALTER COLUMN domain SET NOT NULL;
 ",
         old: Side {
             insert: "INSERT INTO accounts (id, email, note, ver) VALUES ($1, $2, $3, 1) RETURNING ver",
-            upsert: "INSERT INTO accounts (id, email, ver) VALUES ($1, $2, 1) ON CONFLICT (id) DO UPDATE SET email = excluded.email, ver = accounts.ver + 1 RETURNING ver",
+            upsert: Some(
+                "INSERT INTO accounts (id, email, ver) VALUES ($1, $2, 1) ON CONFLICT (id) DO UPDATE SET email = excluded.email, ver = accounts.ver + 1 RETURNING ver",
+            ),
             update: "UPDATE accounts SET email = $1, ver = ver + 1 WHERE id = $2 RETURNING ver",
             update_part: None,
             insert_bare: Some("INSERT INTO accounts (id, note, ver) VALUES ($1, $2, 1) RETURNING ver"),
@@ -53,7 +55,9 @@ ALTER TABLE accounts ALTER COLUMN domain SET NOT NULL;
         },
         new: Side {
             insert: "INSERT INTO accounts (id, domain, note, ver) VALUES ($1, $2, $3, 1) RETURNING ver",
-            upsert: "INSERT INTO accounts (id, domain, ver) VALUES ($1, $2, 1) ON CONFLICT (id) DO UPDATE SET domain = excluded.domain, ver = accounts.ver + 1 RETURNING ver",
+            upsert: Some(
+                "INSERT INTO accounts (id, domain, ver) VALUES ($1, $2, 1) ON CONFLICT (id) DO UPDATE SET domain = excluded.domain, ver = accounts.ver + 1 RETURNING ver",
+            ),
             update: "UPDATE accounts SET domain = $1, ver = ver + 1 WHERE id = $2 RETURNING ver",
             update_part: None,
             insert_bare: None,

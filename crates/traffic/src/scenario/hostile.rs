@@ -43,7 +43,9 @@ ALTER TABLE "we""ird tåble $1 {x} \n 🦀" DROP COLUMN "nénénénénénénén�
 "#,
         old: Side {
             insert: r#"INSERT INTO "we""ird tåble $1 {x} \n 🦀" (id, "select ""it"" $2 {column} \", note, ver) VALUES ($1, $2, $3, 1) RETURNING ver"#,
-            upsert: r#"INSERT INTO "we""ird tåble $1 {x} \n 🦀" (id, "select ""it"" $2 {column} \", ver) VALUES ($1, $2, 1) ON CONFLICT (id) DO UPDATE SET "select ""it"" $2 {column} \" = excluded."select ""it"" $2 {column} \", ver = "we""ird tåble $1 {x} \n 🦀".ver + 1 RETURNING ver"#,
+            upsert: Some(
+                r#"INSERT INTO "we""ird tåble $1 {x} \n 🦀" (id, "select ""it"" $2 {column} \", ver) VALUES ($1, $2, 1) ON CONFLICT (id) DO UPDATE SET "select ""it"" $2 {column} \" = excluded."select ""it"" $2 {column} \", ver = "we""ird tåble $1 {x} \n 🦀".ver + 1 RETURNING ver"#,
+            ),
             update: r#"UPDATE "we""ird tåble $1 {x} \n 🦀" SET "select ""it"" $2 {column} \" = $1, ver = ver + 1 WHERE id = $2 RETURNING ver"#,
             update_part: None,
             insert_bare: Some(
@@ -55,7 +57,9 @@ ALTER TABLE "we""ird tåble $1 {x} \n 🦀" DROP COLUMN "nénénénénénénén�
         },
         new: Side {
             insert: r#"INSERT INTO "we""ird tåble $1 {x} \n 🦀" (id, "nénénénénénénénénénénénénénénénénénénénéabc", note, ver) VALUES ($1, $2, $3, 1) RETURNING ver"#,
-            upsert: r#"INSERT INTO "we""ird tåble $1 {x} \n 🦀" (id, "nénénénénénénénénénénénénénénénénénénénéabc", ver) VALUES ($1, $2, 1) ON CONFLICT (id) DO UPDATE SET "nénénénénénénénénénénénénénénénénénénénéabc" = excluded."nénénénénénénénénénénénénénénénénénénénéabc", ver = "we""ird tåble $1 {x} \n 🦀".ver + 1 RETURNING ver"#,
+            upsert: Some(
+                r#"INSERT INTO "we""ird tåble $1 {x} \n 🦀" (id, "nénénénénénénénénénénénénénénénénénénénéabc", ver) VALUES ($1, $2, 1) ON CONFLICT (id) DO UPDATE SET "nénénénénénénénénénénénénénénénénénénénéabc" = excluded."nénénénénénénénénénénénénénénénénénénénéabc", ver = "we""ird tåble $1 {x} \n 🦀".ver + 1 RETURNING ver"#,
+            ),
             update: r#"UPDATE "we""ird tåble $1 {x} \n 🦀" SET "nénénénénénénénénénénénénénénénénénénénéabc" = $1, ver = ver + 1 WHERE id = $2 RETURNING ver"#,
             update_part: None,
             insert_bare: Some(

@@ -1,6 +1,7 @@
 //! The changes that are made under traffic: each with its table, its migration, its applications and its meaning.
 
 mod fill;
+pub mod generated;
 mod hostile;
 mod rename;
 mod retype;
@@ -12,6 +13,7 @@ use segue_model::engine::Engine;
 use segue_model::value::Value;
 
 pub use fill::fill;
+pub use generated::generated;
 pub use hostile::hostile;
 pub use rename::rename;
 pub use retype::{retype, retype_beyond_int};
@@ -72,8 +74,8 @@ pub enum Rule {
 pub struct Side {
     /// `$1` id, then the columns, then the note; gives `ver`.
     pub insert: &'static str,
-    /// `$1` id, then the columns; gives `ver`: 1 when it inserted.
-    pub upsert: &'static str,
+    /// `$1` id, then the columns; gives `ver`: 1 when it inserted. `None` where the table has no key.
+    pub upsert: Option<&'static str>,
     /// The columns, then the id; gives `ver`.
     pub update: &'static str,
     /// The first column, then the id; gives `ver`. `None` where there is one column.

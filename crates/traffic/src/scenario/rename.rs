@@ -43,7 +43,9 @@ ALTER TABLE articles DROP COLUMN heading;
 ",
         old: Side {
             insert: "INSERT INTO articles (id, title, note, ver) VALUES ($1, $2, $3, 1) RETURNING ver",
-            upsert: "INSERT INTO articles (id, title, ver) VALUES ($1, $2, 1) ON CONFLICT (id) DO UPDATE SET title = excluded.title, ver = articles.ver + 1 RETURNING ver",
+            upsert: Some(
+                "INSERT INTO articles (id, title, ver) VALUES ($1, $2, 1) ON CONFLICT (id) DO UPDATE SET title = excluded.title, ver = articles.ver + 1 RETURNING ver",
+            ),
             update: "UPDATE articles SET title = $1, ver = ver + 1 WHERE id = $2 RETURNING ver",
             update_part: None,
             insert_bare: Some("INSERT INTO articles (id, note, ver) VALUES ($1, $2, 1) RETURNING ver"),
@@ -53,7 +55,9 @@ ALTER TABLE articles DROP COLUMN heading;
         },
         new: Side {
             insert: "INSERT INTO articles (id, heading, note, ver) VALUES ($1, $2, $3, 1) RETURNING ver",
-            upsert: "INSERT INTO articles (id, heading, ver) VALUES ($1, $2, 1) ON CONFLICT (id) DO UPDATE SET heading = excluded.heading, ver = articles.ver + 1 RETURNING ver",
+            upsert: Some(
+                "INSERT INTO articles (id, heading, ver) VALUES ($1, $2, 1) ON CONFLICT (id) DO UPDATE SET heading = excluded.heading, ver = articles.ver + 1 RETURNING ver",
+            ),
             update: "UPDATE articles SET heading = $1, ver = ver + 1 WHERE id = $2 RETURNING ver",
             update_part: None,
             insert_bare: Some("INSERT INTO articles (id, note, ver) VALUES ($1, $2, 1) RETURNING ver"),

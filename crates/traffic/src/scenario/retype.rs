@@ -7,7 +7,7 @@ use segue_model::value::Value;
 use super::{Rule, Scenario, Shared, Side};
 
 /// What an INSERT that does not name the column gives.
-const DEFAULT: i64 = 7;
+pub(super) const DEFAULT: i64 = 7;
 
 /// A wider type under the same name, on a NOT NULL column with a default and an index; `None` where the engine's integers
 /// are wide already. Both versions write what fits both types, so that every rollback point stays open.
@@ -23,7 +23,9 @@ pub fn retype_beyond_int(engine: Engine) -> Option<Scenario> {
 fn scenario(name: &'static str, new_values: fn(&mut Rng) -> Vec<Value>) -> Scenario {
     let side = Side {
         insert: "INSERT INTO orders (id, amount, note, ver) VALUES ($1, $2, $3, 1) RETURNING ver",
-        upsert: "INSERT INTO orders (id, amount, ver) VALUES ($1, $2, 1) ON CONFLICT (id) DO UPDATE SET amount = excluded.amount, ver = orders.ver + 1 RETURNING ver",
+        upsert: Some(
+            "INSERT INTO orders (id, amount, ver) VALUES ($1, $2, 1) ON CONFLICT (id) DO UPDATE SET amount = excluded.amount, ver = orders.ver + 1 RETURNING ver",
+        ),
         update: "UPDATE orders SET amount = $1, ver = ver + 1 WHERE id = $2 RETURNING ver",
         update_part: None,
         insert_bare: Some("INSERT INTO orders (id, note, ver) VALUES ($1, $2, 1) RETURNING ver"),
@@ -58,21 +60,25 @@ FROM generate_series(1::bigint, $1) AS id",
             delete: "DELETE FROM orders WHERE id = $1 RETURNING ver",
             count: "SELECT count(*) FROM orders",
         },
-        seeded: |id| {
-            vec![Value::Int(match id % 16 {
-                0 => 0,
-                1 => i32::MAX.into(),
-                2 => i32::MIN.into(),
-                _ => id % 1_000_000,
-            })]
-        },
+        seeded: |id| vec![seeded(id)],
         defaults: || vec![Value::Int(DEFAULT)],
         forward: <[Value]>::to_vec,
         back: <[Value]>::to_vec,
     }
 }
 
-fn small(rng: &mut Rng) -> Value {
+/// Returns the value of a seeded row: what the `CASE id % 16` of the SQL says.
+pub(super) fn seeded(id: i64) -> Value {
+    Value::Int(match id % 16 {
+        0 => 0,
+        1 => i32::MAX.into(),
+        2 => i32::MIN.into(),
+        _ => id % 1_000_000,
+    })
+}
+
+/// Returns a value that both types hold.
+pub(super) fn small(rng: &mut Rng) -> Value {
     Value::Int(match rng.u8(..10) {
         0 => i32::MAX.into(),
         1 => i32::MIN.into(),

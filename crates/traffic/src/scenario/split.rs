@@ -77,7 +77,9 @@ ALTER TABLE people DROP COLUMN full_name;
         ),
         old: Side {
             insert: "INSERT INTO people (id, first_name, last_name, note, ver) VALUES ($1, $2, $3, $4, 1) RETURNING ver",
-            upsert: "INSERT INTO people (id, first_name, last_name, ver) VALUES ($1, $2, $3, 1) ON CONFLICT (id) DO UPDATE SET first_name = excluded.first_name, last_name = excluded.last_name, ver = people.ver + 1 RETURNING ver",
+            upsert: Some(
+                "INSERT INTO people (id, first_name, last_name, ver) VALUES ($1, $2, $3, 1) ON CONFLICT (id) DO UPDATE SET first_name = excluded.first_name, last_name = excluded.last_name, ver = people.ver + 1 RETURNING ver",
+            ),
             update: "UPDATE people SET first_name = $1, last_name = $2, ver = ver + 1 WHERE id = $3 RETURNING ver",
             update_part: Some("UPDATE people SET first_name = $1, ver = ver + 1 WHERE id = $2 RETURNING ver"),
             insert_bare: Some("INSERT INTO people (id, note, ver) VALUES ($1, $2, 1) RETURNING ver"),
@@ -87,7 +89,9 @@ ALTER TABLE people DROP COLUMN full_name;
         },
         new: Side {
             insert: "INSERT INTO people (id, full_name, note, ver) VALUES ($1, $2, $3, 1) RETURNING ver",
-            upsert: "INSERT INTO people (id, full_name, ver) VALUES ($1, $2, 1) ON CONFLICT (id) DO UPDATE SET full_name = excluded.full_name, ver = people.ver + 1 RETURNING ver",
+            upsert: Some(
+                "INSERT INTO people (id, full_name, ver) VALUES ($1, $2, 1) ON CONFLICT (id) DO UPDATE SET full_name = excluded.full_name, ver = people.ver + 1 RETURNING ver",
+            ),
             update: "UPDATE people SET full_name = $1, ver = ver + 1 WHERE id = $2 RETURNING ver",
             update_part: None,
             insert_bare: None,
@@ -109,7 +113,7 @@ ALTER TABLE people DROP COLUMN full_name;
 }
 
 /// One word, two words, or more: what forward makes, and what it never makes.
-fn full_name(rng: &mut Rng) -> Vec<Value> {
+pub(super) fn full_name(rng: &mut Rng) -> Vec<Value> {
     let name = match rng.u8(..3) {
         0 => text(rng),
         _ => format!("{} {}", text(rng), text(rng)),
@@ -117,21 +121,21 @@ fn full_name(rng: &mut Rng) -> Vec<Value> {
     vec![name.into()]
 }
 
-fn join_always(old: &[Value]) -> Vec<Value> {
+pub(super) fn join_always(old: &[Value]) -> Vec<Value> {
     vec![format!("{} {}", or_empty(&old[0]), or_empty(&old[1])).into()]
 }
 
-fn join_present(old: &[Value]) -> Vec<Value> {
+pub(super) fn join_present(old: &[Value]) -> Vec<Value> {
     vec![old.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" ").into()]
 }
 
-fn cut_at_first_space(new: &[Value]) -> Vec<Value> {
+pub(super) fn cut_at_first_space(new: &[Value]) -> Vec<Value> {
     let Some(name) = new[0].as_str() else { return vec![Value::Null, Value::Null] };
     let (first, last) = name.split_once(' ').unwrap_or((name, ""));
     vec![first.into(), last.into()]
 }
 
-fn two_first_parts(new: &[Value]) -> Vec<Value> {
+pub(super) fn two_first_parts(new: &[Value]) -> Vec<Value> {
     let Some(name) = new[0].as_str() else { return vec![Value::Null, Value::Null] };
     let mut parts = name.split(' ');
     vec![parts.next().unwrap_or("").into(), parts.next().unwrap_or("").into()]

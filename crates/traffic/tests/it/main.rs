@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods, reason = "the traffic runs in real time")]
 
 mod baseline;
+mod generated;
 mod hand;
 mod postgres;
 mod scale;

@@ -1,0 +1,86 @@
+//! The same change by reshape, where it is on the PATH.
+
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use segue_testkit::postgres::PostgresServer;
+
+use crate::figure::{Bar, Figure};
+use crate::people::{Key, People};
+
+/// The change as reshape takes it.
+const MIGRATION: &str = r#"
+[[actions]]
+type = "add_column"
+table = "people"
+up = "concat_ws(' ', first_name, last_name)"
+
+    [actions.column]
+    name = "full_name"
+    type = "TEXT"
+    nullable = false
+"#;
+
+const NONE: &str = "no reshape here";
+
+/// Returns the rows a second of two workers ÷ those of reshape's `start`.
+pub(crate) fn backfill(server: &PostgresServer, rows: u64, runs: u32, two_workers: f64) -> Figure {
+    let (name, bar) = ("2 workers ÷ reshape", Bar::AtLeast(3.5));
+    if !is_here() {
+        return Figure::missing(name, bar, NONE);
+    }
+    let mut best = 0.0_f64;
+    for _ in 0..runs {
+        let people = People::new(server, rows, Key::Id);
+        match run(&people.url, &people, MIGRATION, &["start"]) {
+            Ok(seconds) => best = best.max(rows as f64 / seconds),
+            Err(why) => return Figure::missing(name, bar, why),
+        }
+    }
+    Figure::new(name, two_workers / best, bar, format!("reshape {best:.0} rows/s"))
+}
+
+/// Returns `apply`'s seconds ÷ those of reshape's `start` and `complete`, both with nobody else at work.
+pub(crate) fn wall(server: &PostgresServer, rows: u64) -> Figure {
+    let (name, bar) = ("wall time of apply ÷ reshape's start and complete", Bar::AtMost(0.5));
+    if !is_here() {
+        return Figure::missing(name, bar, NONE);
+    }
+    let people = People::new(server, rows, Key::Id);
+    let began = Instant::now();
+    if let Err(why) = people.apply(&[]) {
+        return Figure::broken(name, bar, why);
+    }
+    let ours = began.elapsed().as_secs_f64();
+    let people = People::new(server, rows, Key::Id);
+    match run(&people.url, &people, MIGRATION, &["start", "complete"]) {
+        Ok(seconds) => Figure::new(name, ours / seconds, bar, format!("{ours:.1} s and {seconds:.1} s")),
+        Err(why) => Figure::missing(name, bar, why),
+    }
+}
+
+fn is_here() -> bool {
+    let status = Command::new("reshape").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+    status.is_ok_and(|status| status.success())
+}
+
+/// Runs its commands one after the other and returns the seconds of all.
+fn run(url: &str, people: &People<'_>, migration: &str, commands: &[&str]) -> Result<f64, String> {
+    let folder = people.project.path().join("reshape");
+    let migrations = folder.join("migrations");
+    std::fs::create_dir_all(&migrations).map_err(|error| error.to_string())?;
+    std::fs::write(migrations.join("1_change.toml"), migration).map_err(|error| error.to_string())?;
+    let began = Instant::now();
+    for command in commands {
+        let output = Command::new("reshape")
+            .args(["migration", command, "--url", url])
+            .current_dir(&folder)
+            .output()
+            .map_err(|error| error.to_string())?;
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&output.stderr);
+            return Err(format!("reshape {command}: {}", said.lines().next().unwrap_or_default()));
+        }
+    }
+    Ok(began.elapsed().as_secs_f64())
+}

@@ -6,10 +6,18 @@
 
 mod bad_input;
 mod crash;
+mod crash_points;
+mod crash_writes;
+mod fault;
+mod fault_page;
 mod journey;
 mod live;
 mod locks;
+mod operate;
+mod progress;
 mod project;
 mod sqlite_life;
+mod sqlite_rebuild;
 mod sync_rules;
 mod tidy;
+mod wait;

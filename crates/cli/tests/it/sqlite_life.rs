@@ -11,10 +11,10 @@ use segue_model::expr::{Expr, NameKind, NameUse, Nullness, Part};
 use segue_model::ident::{Ident, MigrationId, TableName};
 use segue_model::session::{Begin, Connector, Session};
 use segue_model::sql::{Sql, TypeName};
-use segue_model::step::{Action, Condition, Cut, Phase, Step, Verify};
+use segue_model::step::{Action, Condition, Cut, CutBy, Phase, Step, Verify};
 use segue_model::value::Value;
 use segue_plan::dialect::{Planned, dialect};
-use segue_plan::operation::{Context, Fill, NewSide, OldSide, Operation, Pair};
+use segue_plan::operation::{Context, Fill, NewSide, OldSide, Operation, Pair, Thresholds};
 use segue_plan::refusal::{Refusal, Refused};
 use segue_testkit::sqlite::Connection;
 use tempfile::TempDir;
@@ -72,8 +72,8 @@ impl Db {
                 Action::Sql(all) => self.transaction(all),
                 Action::Backfill(backfill) => {
                     while self.windows(&backfill.cut, &backfill.fill) > 0 {}
-                    if let Some(unconvertible) = &backfill.unconvertible {
-                        assert_eq!(self.row(unconvertible.as_str()), "0");
+                    if let Some(failures) = &backfill.failures {
+                        assert_eq!(self.row(failures.count.as_str()), "0");
                     }
                 }
                 Action::Verify(verify) => assert_eq!(self.wrong(verify), (0, 0), "{}", verify.count),
@@ -121,12 +121,12 @@ impl Db {
     }
 
     fn bounds(&mut self, cut: &Cut) -> Vec<[Value; 2]> {
-        let extent = self.rows(cut.extent.as_str()).remove(0);
+        let CutBy::Numbers { extent, end: Some(window_end) } = &cut.by else { panic!("SQLite cuts by rowids") };
+        let extent = self.rows(extent.as_str()).remove(0);
         let (mut from, end) = (extent[0].as_i64().unwrap(), extent[1].as_i64().unwrap());
         let mut all = vec![];
         while from < end {
-            let asked =
-                self.session.query(cut.end.as_ref().unwrap().as_str(), &[from.into(), 3.into()], LIMIT).unwrap();
+            let asked = self.session.query(window_end.as_str(), &[from.into(), 3.into()], LIMIT).unwrap();
             let to = asked[0][0].as_i64().unwrap();
             assert!(to > from);
             all.push([Value::Int(from), Value::Int(to)]);
@@ -219,7 +219,8 @@ fn planned(db: &mut Db, operation: PlanOf<'_>) -> Result<Planned, Refused> {
     let operation = planning.operation(table, &place);
     let sqlite = dialect(Engine::Sqlite);
     let mut answers = BTreeMap::new();
-    let context = Context { migration: &migration, catalog: &catalog, server: &server, answers: &answers };
+    let thresholds = &Thresholds::DEFAULT;
+    let context = Context { migration: &migration, catalog: &catalog, server: &server, answers: &answers, thresholds };
     let probes = sqlite.probes(&operation, &context)?;
     for probe in probes {
         let answer = match db.session.query(probe.sql.as_str(), &[], LIMIT) {
@@ -230,7 +231,7 @@ fn planned(db: &mut Db, operation: PlanOf<'_>) -> Result<Planned, Refused> {
         };
         answers.insert(probe.key, answer);
     }
-    let context = Context { migration: &migration, catalog: &catalog, server: &server, answers: &answers };
+    let context = Context { migration: &migration, catalog: &catalog, server: &server, answers: &answers, thresholds };
     assert!(sqlite.probes(&operation, &context)?.is_empty());
     sqlite.steps(&operation, &context)
 }

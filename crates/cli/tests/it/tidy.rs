@@ -19,7 +19,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 
 /// Which crates the tests of each crate may use besides: earlier stages that make their input, and the testkit.
 const TEST_ARROWS: &[(&str, &[&str])] = &[
-    ("plan", &["parse"]),
+    ("plan", &["parse", "testkit"]),
     ("drivers", &["testkit"]),
     ("execute", &["parse", "plan"]),
     ("traffic", &["testkit"]),

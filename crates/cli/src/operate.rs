@@ -1,5 +1,6 @@
 //! Running a plan for a command: lease holder, Ctrl-C, progress, failures, and what a state means to people.
 
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -43,7 +44,7 @@ impl Operator {
         ctrlc::set_handler(move || on_signal.request())
             .map_err(|error| Failure::bug(format!("the handler for Ctrl-C cannot be set: {error}")))?;
         let options = Options {
-            holder: holder(config),
+            holder: format!("{} {}", holder(config), mark()),
             cool_down: config.cool_down,
             tuning: wish.tuning.over(config.tuning.clone()),
             complete: wish.complete,
@@ -103,6 +104,13 @@ pub(crate) fn holder(config: &Config) -> String {
     let host = [host.trim(), "this host"].into_iter().find(|name| !name.is_empty()).unwrap_or_default();
     let user = config.environment.get("USER").or_else(|| config.environment.get("LOGNAME"));
     format!("{host} {} {}", user.map_or("-", String::as_str), std::process::id())
+}
+
+/// Returns what tells us from a process of the same host, user and number: two containers may agree in all three.
+fn mark() -> String {
+    // The standard library seeds its hashes from the operating system.
+    let drawn = RandomState::new().build_hasher().finish();
+    format!("#{:04x}", drawn & 0xffff)
 }
 
 /// Returns a run's error as the user is told it.
@@ -172,4 +180,15 @@ pub(crate) fn back(id: &MigrationId, state: State) -> Option<String> {
 pub(crate) fn read_text(path: &Path) -> Result<String, Failure> {
     std::fs::read_to_string(path)
         .map_err(|error| Failure::usage(format!("`{}` cannot be read: {error}", path.display())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mark_is_short_and_another_each_time() {
+        let marks: std::collections::BTreeSet<String> = (0..20).map(|_| mark()).collect();
+        assert!(marks.len() > 15 && marks.iter().all(|mark| mark.len() == 5), "{marks:?}");
+    }
 }

@@ -56,7 +56,8 @@ pub(crate) fn change(
     database.check_writable()?;
     let id = chosen(config, which, &mut database)?;
     database.session.begin(Begin::Write { lock_wait: LOCK_WAIT })?;
-    let mut ordered = read(&mut database, id)?;
+    let before = database.connector.journal().orders_to_change(database.session.as_mut(), &id)?;
+    let mut ordered = with_runner(&mut database, id, before)?;
     change(&mut ordered.now, holder(config))?;
     database.connector.journal().set_orders(database.session.as_mut(), &ordered.id, &ordered.now)?;
     database.session.commit()?;
@@ -66,12 +67,21 @@ pub(crate) fn change(
 fn read(database: &mut Database, id: MigrationId) -> Result<Ordered, Failure> {
     let journal = database.connector.journal();
     let before = journal.orders(database.session.as_mut(), &id)?;
+    with_runner(database, id, before)
+}
+
+fn with_runner(database: &mut Database, id: MigrationId, before: Orders) -> Result<Ordered, Failure> {
+    let journal = database.connector.journal();
     let runner = journal.holder(database.session.as_mut(), &id)?;
     Ok(Ordered { id, now: before.clone(), before, runner })
 }
 
 fn chosen(config: &Config, which: &Which, database: &mut Database) -> Result<MigrationId, Failure> {
     let project = Project::open(&config.migrations)?;
+    let journal = database.connector.journal();
+    if journal.exists(database.session.as_mut())? {
+        journal.check_readable(database.session.as_mut())?;
+    }
     let records = database.records()?;
     let id = choice::in_state(which, &project, &records, &UNFINISHED)?;
     match records.iter().find(|record| record.id == id).map(|record| record.state) {

@@ -8,35 +8,14 @@ use segue_model::step::Phase;
 use serde::Serialize;
 
 use crate::args::Format;
-use crate::database::Database;
 use crate::failure::Failure;
 use crate::operate::{back, meaning, next};
 use crate::progress::seconds;
 use crate::report;
 use crate::verified::{self, verified};
 
-/// The figures in the journal are the run's own when they are not older than it, give or take so many seconds.
-const GRACE_S: u64 = 3;
-
-/// What came of a run, and how long each reason held it back, in seconds.
-pub(crate) struct Told {
-    outcome: Outcome,
-    throttled: BTreeMap<String, f64>,
-}
-
-impl Told {
-    /// Returns the outcome with what the run last told the journal.
-    pub(crate) fn new(outcome: Outcome, database: &mut Database) -> Self {
-        let took = total(&outcome).as_secs();
-        let journal = database.connector.journal();
-        let last = journal.report(database.session.as_mut(), &outcome.migration).ok().flatten();
-        let own = last.filter(|(_, age_s)| *age_s <= took + GRACE_S);
-        let figures = own.and_then(|(text, _)| serde_json::from_str::<segue_execute::Report>(&text).ok());
-        let mut throttled = figures.map(|figures| figures.throttled).unwrap_or_default();
-        throttled.retain(|_, seconds| *seconds >= 0.05);
-        Self { outcome, throttled }
-    }
-}
+/// What held a run back for less is not worth a line, in seconds.
+const NOTICED_S: f64 = 0.05;
 
 /// What a command did, as JSON.
 #[derive(Serialize)]
@@ -46,7 +25,8 @@ struct Report<'a> {
     phases: Vec<PhaseReport>,
     rows_filled: u64,
     rows_per_s: Option<f64>,
-    throttled: &'a BTreeMap<String, f64>,
+    throttled: BTreeMap<&'a str, f64>,
+    vacuums: u64,
     verified: Vec<verified::Table<'a>>,
     longest_lock_wait_ms: u128,
     longest_lock_held_ms: u128,
@@ -72,11 +52,11 @@ struct PhaseReport {
 ///
 /// # Errors
 /// Exit code 70 when the report cannot be written as JSON.
-pub(crate) fn show(told: &Told, format: Format) -> Result<(), Failure> {
+pub(crate) fn show(outcome: &Outcome, format: Format) -> Result<(), Failure> {
     match format {
-        Format::Json => report::json(&as_report(told)),
+        Format::Json => report::json(&as_report(outcome)),
         Format::Text | Format::Sql => {
-            report::line(&as_text(told));
+            report::line(&as_text(outcome));
             Ok(())
         }
     }
@@ -86,15 +66,14 @@ pub(crate) fn show(told: &Told, format: Format) -> Result<(), Failure> {
 ///
 /// # Errors
 /// Exit code 70 when the report cannot be written as JSON.
-pub(crate) fn show_all(all: &[Told], format: Format) -> Result<(), Failure> {
+pub(crate) fn show_all(all: &[Outcome], format: Format) -> Result<(), Failure> {
     match format {
         Format::Json => report::json(&all.iter().map(as_report).collect::<Vec<_>>()),
-        Format::Text | Format::Sql => all.iter().try_for_each(|told| show(told, format)),
+        Format::Text | Format::Sql => all.iter().try_for_each(|outcome| show(outcome, format)),
     }
 }
 
-fn as_report(told: &Told) -> Report<'_> {
-    let outcome = &told.outcome;
+fn as_report(outcome: &Outcome) -> Report<'_> {
     let phases = outcome.phases.iter();
     Report {
         migration: outcome.migration.as_str(),
@@ -104,7 +83,8 @@ fn as_report(told: &Told) -> Report<'_> {
             .collect(),
         rows_filled: outcome.rows_filled,
         rows_per_s: rate(outcome),
-        throttled: &told.throttled,
+        throttled: throttled(outcome),
+        vacuums: outcome.vacuums,
         verified: outcome.verified.as_ref().map(verified::tables).unwrap_or_default(),
         longest_lock_wait_ms: outcome.longest_lock_wait.as_millis(),
         longest_lock_held_ms: outcome.longest_lock_held.as_millis(),
@@ -121,8 +101,7 @@ fn as_report(told: &Told) -> Report<'_> {
     }
 }
 
-fn as_text(told: &Told) -> String {
-    let outcome = &told.outcome;
+fn as_text(outcome: &Outcome) -> String {
     let reached = match &outcome.difference {
         Some(_) => "rolled back; what differs from before is below",
         None => meaning(outcome.state),
@@ -137,7 +116,7 @@ fn as_text(told: &Told) -> String {
         ));
     }
     text.push('\n');
-    text.push_str(&moved(told));
+    text.push_str(&moved(outcome));
     for kept in &outcome.kept {
         text.push_str(&format!(
             "  kept:  a copy of what was dropped is in {kept}; drop it by hand when nobody needs it\n"
@@ -162,21 +141,32 @@ fn as_text(told: &Told) -> String {
 }
 
 /// Returns what was moved and verified, how fast, and what held it back.
-fn moved(told: &Told) -> String {
-    let outcome = &told.outcome;
+fn moved(outcome: &Outcome) -> String {
     let mut text = String::new();
     if outcome.rows_filled > 0 {
         let rate = rate(outcome).map(|rate| format!(", {rate:.0} rows/s")).unwrap_or_default();
-        text.push_str(&format!("  moved: {} rows{rate}, {} retries\n", outcome.rows_filled, outcome.retries));
+        let vacuums = match outcome.vacuums {
+            0 => String::new(),
+            1 => ", dead rows cleared once".to_owned(),
+            times => format!(", dead rows cleared {times} times"),
+        };
+        text.push_str(&format!("  moved: {} rows{rate}, {} retries{vacuums}\n", outcome.rows_filled, outcome.retries));
     }
-    if !told.throttled.is_empty() {
-        let times = told.throttled.iter().map(|(reason, seconds)| format!("{reason} {seconds:.1} s"));
+    let throttled = throttled(outcome);
+    if !throttled.is_empty() {
+        let times = throttled.iter().map(|(reason, seconds)| format!("{reason} {seconds:.1} s"));
         text.push_str(&format!("  held back: {}\n", times.collect::<Vec<_>>().join(", ")));
     }
     if let Some(found) = &outcome.verified {
         text.extend(verified(found).lines().map(|line| format!("  verified: {line}\n")));
     }
     text
+}
+
+/// Returns how long each reason held the run back, in seconds.
+fn throttled(outcome: &Outcome) -> BTreeMap<&str, f64> {
+    let times = outcome.throttled.iter().map(|(reason, time)| (reason.as_str(), time.as_secs_f64()));
+    times.filter(|(_, seconds)| *seconds >= NOTICED_S).collect()
 }
 
 /// Returns the rows that were brought over in a second of that phase, waits among it.

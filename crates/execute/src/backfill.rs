@@ -16,6 +16,13 @@ use crate::window::Size;
 /// Passes of one run at most: a fill that still changes rows then would do so forever.
 const PASSES_MAX: u32 = 20;
 
+/// A table that has grown above this since it was planned as a small one is small no longer: twice the rows below which a
+/// plan takes one for small, and about as many as fit on the pages.
+const INLINE_ROWS: u64 = 200_000;
+
+/// The same in pages.
+const INLINE_PAGES: u64 = 4_000;
+
 /// What is done in each window, and how.
 pub(crate) struct Copying<'s> {
     /// The step.
@@ -40,14 +47,19 @@ impl<'s> Copying<'s> {
     /// Returns what a backfill does.
     pub(crate) fn of(step: &'s Step, backfill: &'s Backfill, mode: Mode, by_one: bool) -> Self {
         let Backfill { cut, before, fill, fill_unlocked, pace, .. } = backfill;
-        let pace = pace.as_ref().filter(|_| mode != Mode::Inline);
-        Self { step, cut, before, fill, fill_unlocked: fill_unlocked.as_ref(), pace, mode, by_one }
+        let (fill_unlocked, pace) = (fill_unlocked.as_ref(), pace.as_ref());
+        Self { step, cut, before, fill, fill_unlocked, pace, mode, by_one }
     }
 
     /// Returns a copy of a whole table.
     pub(crate) fn whole(step: &'s Step, cut: &'s Cut, fill: &'s Sql) -> Self {
         let mode = Mode::Batched;
         Self { step, cut, before: &[], fill, fill_unlocked: None, pace: None, mode, by_one: true }
+    }
+
+    /// Returns the units up to which a pass may go on without being held back, where the plan says so.
+    pub(crate) fn inline_most(&self) -> u64 {
+        if self.cut.unit == "pages" { INLINE_PAGES } else { INLINE_ROWS }
     }
 
     /// Returns how long its windows wait for locks.
@@ -107,9 +119,23 @@ impl Running<'_> {
             me.check_shape()?;
             let spans = me.checkpoint(step)?.map_or(0, |at| at.spans);
             let at = me.whole_table(copying, pass, spans)?;
-            me.own(JOURNAL_WAIT, |me| me.set_checkpoint(&at))?;
+            me.own(JOURNAL_WAIT, |me| {
+                me.forget_spans(step)?;
+                me.set_checkpoint(&at)
+            })?;
             Ok(at)
         })
+    }
+
+    /// Forgets what is left of an earlier pass that did not end, in the transaction that begins another: the new one goes
+    /// over all of it. Called before the new checkpoint is written.
+    pub(crate) fn forget_spans(&mut self, step: &Step) -> Result<(), RunError> {
+        let Running { env, hand, record, .. } = self;
+        let (journal, work) = (env.journal(), &mut *hand.work);
+        for span in journal.spans(work, &record.id, record.attempt, step.id)? {
+            journal.end_span(work, &record.id, record.attempt, &span)?;
+        }
+        Ok(())
     }
 
     /// Returns the checkpoint of a pass that begins.

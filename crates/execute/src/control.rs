@@ -1,11 +1,11 @@
 //! The control session: it holds the lease, and gives a sign of life while the work session is busy.
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use segue_model::ident::MigrationId;
-use segue_model::journal::Claim;
+use segue_model::journal::{Claim, Holder};
 use segue_model::session::{Fail, FailKind, Session};
 
 use crate::clock::Bell;
@@ -26,6 +26,8 @@ pub(crate) struct Control {
     holding: Mutex<Holding>,
     /// The lease's number.
     epoch: AtomicI64,
+    /// The server's timeline as the run knows it; 0: not known.
+    timeline: AtomicU32,
     ended: Bell,
 }
 
@@ -38,6 +40,10 @@ struct Holding {
     session: Option<Box<dyn Session>>,
     /// The lease stands under this session's backend.
     claimed: bool,
+    /// Under whose name the lease stood when we knew last. A name alone is no proof: two machines may have the same.
+    ours: Option<Holder>,
+    /// Who has asked for it since, without an answer: it may stand under one of these.
+    asked: Vec<Holder>,
     /// Somebody else has the lease.
     taken: bool,
     /// Heartbeats that failed since the last one that did not.
@@ -69,10 +75,22 @@ impl Control {
         self.epoch.store(epoch, Ordering::SeqCst);
     }
 
+    /// Notes the timeline of the server whose journal was read.
+    pub(crate) fn is_on(&self, timeline: u32) {
+        self.timeline.store(timeline, Ordering::SeqCst);
+    }
+
+    /// Returns whether a server of this timeline may have another journal than the one that was read.
+    pub(crate) fn is_news(&self, timeline: u32) -> bool {
+        let known = self.timeline.load(Ordering::SeqCst);
+        known != 0 && known != timeline
+    }
+
     /// Gives the heartbeat a session and its lease.
-    pub(crate) fn hold(&self, session: Box<dyn Session>, epoch: i64) {
+    pub(crate) fn hold(&self, session: Box<dyn Session>, ours: Holder, epoch: i64) {
         self.has_lease(epoch);
-        *self.holding() = Holding { begun: true, session: Some(session), claimed: true, ..Holding::default() };
+        let (session, ours) = (Some(session), Some(ours));
+        *self.holding() = Holding { begun: true, session, claimed: true, ours, ..Holding::default() };
     }
 
     /// Returns whether the lease may have another number than `epoch` by now, because it is, or was, taken again with a new
@@ -159,20 +177,32 @@ impl Holding {
     fn claim_again(&mut self, control: &Control, env: Env<'_>, id: &MigrationId) -> Result<(), RunError> {
         let Some(session) = self.session.as_mut() else { return Err(RunError::LostLease) };
         let expiry = env.run.options.lease_expiry;
-        let asked = holder(env, &mut **session)
-            .and_then(|holder| Ok((env.journal().claim(&mut **session, id, &holder, expiry)?, holder)));
+        let backends = &mut self.asked;
+        let asked = holder(env, &mut **session).and_then(|holder| {
+            let timeline = session.server()?.identity.timeline;
+            // Noted first: where the answer is lost, it may be ours all the same.
+            if !backends.contains(&holder) {
+                backends.push(holder.clone());
+            }
+            Ok((env.journal().claim(&mut **session, id, &holder, expiry)?, holder, timeline))
+        });
         if asked.as_ref().is_err_and(Fail::outcome_unknown) {
             self.session = None;
         }
-        let (claim, holder) = asked?;
+        let (claim, holder, timeline) = asked?;
         match claim {
-            Claim::Taken { epoch, from: Some(from) } if from.name == holder.name => {
-                control.has_lease(epoch);
-                self.claimed = true;
+            Claim::Taken { epoch, from: Some(from) } if self.was_ours(&from, epoch, control.epoch()) => {
+                self.has_claimed(control, holder, epoch);
                 Ok(())
             }
-            Claim::Held { by, .. } if by.name == holder.name => {
+            Claim::Held { by, .. } if self.is_of_ours(&by) => {
                 Err(Fail::new(FailKind::Lost, "the server has not noticed yet that our old connection is gone").into())
+            }
+            // A standby that was behind may not know that the lease was ours. The run sees the timeline too, and reads
+            // everything anew.
+            Claim::Taken { epoch, .. } if control.is_news(timeline) => {
+                self.has_claimed(control, holder, epoch);
+                Ok(())
             }
             Claim::Taken { epoch, .. } => {
                 // What was nobody's is given back as it was found.
@@ -185,6 +215,24 @@ impl Holding {
                 Err(RunError::LostLease)
             }
         }
+    }
+
+    fn has_claimed(&mut self, control: &Control, by: Holder, epoch: i64) {
+        control.has_lease(epoch);
+        (self.claimed, self.ours) = (true, Some(by));
+        self.asked.clear();
+    }
+
+    /// Returns whether a lease that now has the number `epoch` was taken from ourselves: from the backend that we had it under
+    /// with the number before, or from one that asked for it later.
+    fn was_ours(&self, from: &Holder, epoch: i64, known: i64) -> bool {
+        let last = epoch - 1;
+        (self.ours.as_ref() == Some(from) && last == known) || (self.asked.contains(from) && last > known)
+    }
+
+    /// Returns whether this is a backend of ours.
+    fn is_of_ours(&self, holder: &Holder) -> bool {
+        self.ours.iter().chain(&self.asked).any(|ours| ours == holder)
     }
 
     fn failed(&mut self, fail: &Fail) {

@@ -1,6 +1,6 @@
 //! The workers of one process that go over a table together.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::ScopedJoinHandle;
 use std::time::Duration;
@@ -8,6 +8,7 @@ use std::time::Duration;
 use segue_model::ident::MigrationId;
 use segue_model::journal::Checkpoint;
 use segue_model::plan::Mode;
+use segue_model::step::Pace;
 
 use crate::backfill::Copying;
 use crate::control::Control;
@@ -31,6 +32,9 @@ const WORKERS_MAX: u32 = 64;
 
 /// Spans of a pass, about.
 const SPANS: u64 = 64;
+
+/// Spans of a pass at least.
+const SPANS_LEAST: u64 = 16;
 
 /// First windows that a span has at least.
 const SPAN_LEAST: u64 = 4;
@@ -80,12 +84,22 @@ pub(crate) struct Crew<'s> {
     failed: Mutex<Option<RunError>>,
     /// A worker could not connect: there are no more than this.
     most: AtomicU32,
-    /// Units done when dead rows were cleared last.
-    pub(crate) cleared_at: AtomicU64,
-    /// Rows changed until then.
+    /// Units done when dead rows are looked at next.
+    pub(crate) clear_at: AtomicU64,
+    /// Units done when it is worth clearing them again.
+    pub(crate) vacuum_at: AtomicU64,
+    /// Rows changed when they were cleared last.
     pub(crate) cleared_rows: AtomicU64,
+    /// When that was: seconds, by the database's clock.
+    pub(crate) cleared_time: AtomicI64,
+    /// The table's size when last nothing was dead any more.
+    pub(crate) cleared_bytes: AtomicI64,
+    /// A worker clears dead rows, or waits to.
+    pub(crate) clears: AtomicBool,
     /// Windows wait until dead rows can be cleared.
     pub(crate) held: AtomicBool,
+    /// Windows that were left to be come back to, and are not done yet.
+    pub(crate) left_waiting: AtomicU32,
 }
 
 /// Ends the work of a crew when dropped, also when a worker panics: else the others would never end.
@@ -100,7 +114,7 @@ impl Drop for Ending<'_> {
 impl<'s> Crew<'s> {
     /// Returns a crew without workers.
     pub(crate) fn new(copying: &'s Copying<'s>, pass: Pass, first: Size, beginning: Option<Beginning>) -> Self {
-        Self {
+        let crew = Self {
             copying,
             pass,
             first,
@@ -113,10 +127,29 @@ impl<'s> Crew<'s> {
             over: AtomicBool::new(false),
             failed: Mutex::new(None),
             most: AtomicU32::new(WORKERS_MAX),
-            cleared_at: AtomicU64::new(pass.done),
+            clear_at: AtomicU64::new(0),
+            vacuum_at: AtomicU64::new(0),
             cleared_rows: AtomicU64::new(0),
+            cleared_time: AtomicI64::new(0),
+            cleared_bytes: AtomicI64::new(0),
+            clears: AtomicBool::new(false),
             held: AtomicBool::new(false),
-        }
+            left_waiting: AtomicU32::new(0),
+        };
+        let percent = copying.pace.map_or(100, |pace| pace.percent);
+        crew.clear_at.store(pass.done.saturating_add(crew.part(percent)), Ordering::SeqCst);
+        crew
+    }
+
+    /// Returns whether so little is to be done that nothing but an order holds it back. The plan said so of the table as it
+    /// was then: it counts only while the table is small.
+    pub(crate) fn is_inline(&self) -> bool {
+        self.copying.mode == Mode::Inline && self.pass.total <= self.copying.inline_most()
+    }
+
+    /// Returns how dead rows are cleared, where they are.
+    pub(crate) fn pace(&self) -> Option<&'s Pace> {
+        self.copying.pace.filter(|_| !self.is_inline())
     }
 
     /// Works until the pass is over, with the session that is there and those of as many more workers as are wanted. The
@@ -216,14 +249,16 @@ impl<'s> Crew<'s> {
         Duration::from_millis(u64::from(ms.max(1)))
     }
 
-    /// Returns the units of a span: about a 64th of the pass, and at most a few seconds of work.
+    /// Returns the units of a span: about a 64th of the pass, at least a few windows, at most a few seconds of work and so
+    /// little that every worker has some to the end.
     pub(crate) fn span_units(&self, size: &Size) -> u64 {
         let first = u64::from(self.copying.cut.size.max(1));
+        let least = first.max(size.units()) * SPAN_LEAST;
         let most = size.units_in(SPAN).unwrap_or(first * SPAN_UNKNOWN).max(first * SPAN_LEAST);
-        (self.pass.total / SPANS).clamp(first * SPAN_LEAST, most)
+        (self.pass.total / SPANS).max(least).min(most).min((self.pass.total / SPANS_LEAST).max(first * SPAN_LEAST))
     }
 
-    /// Notes that a window was done, and tells how far the pass is.
+    /// Notes that a window was done by `hand`, and tells how far the pass is.
     pub(crate) fn window_done(&self, hand: &Hand<'_>, units: u64, rows: u64, took: Duration) {
         let done = self.done.fetch_add(units, Ordering::SeqCst) + units;
         self.rows.fetch_add(rows, Ordering::SeqCst);
@@ -242,9 +277,10 @@ impl<'s> Crew<'s> {
         });
     }
 
-    /// Learns what other processes have done too.
-    pub(crate) fn seen(&self, at: &Checkpoint) {
-        self.done.fetch_max(at.done, Ordering::SeqCst);
+    /// Learns what all processes have done together.
+    pub(crate) fn seen(&self, hand: &Hand<'_>, done: u64) {
+        let known = self.done.fetch_max(done, Ordering::SeqCst);
+        hand.valve.note(|figures| figures.stands(self.pass.number, known.max(done), self.pass.total));
     }
 
     /// Returns the units that are done.

@@ -55,7 +55,7 @@ pub(crate) fn under_lease<T>(
     env: Env<'_>,
     id: &MigrationId,
     choose: impl FnOnce(Option<Record>) -> Result<Chosen, RunError>,
-    body: impl FnOnce(&mut Running<'_>) -> Result<T, RunError>,
+    body: impl FnMut(&mut Running<'_>) -> Result<T, RunError>,
 ) -> Result<T, RunError> {
     let hold = env.run.connector.hold().map_err(|fail| held(env, id, fail))?;
     let alone = hold.is_some();
@@ -72,8 +72,11 @@ pub(crate) fn under_lease<T>(
         match chosen {
             Ok(chosen) => {
                 let mut running = seat.begin(env, (&control, &valve), chosen)?;
+                if alone {
+                    valve.beats();
+                }
                 scope.spawn(|| valve.watch(env, id));
-                let result = running.open().and_then(|()| body(&mut running));
+                let result = running.through_failovers(body);
                 valve.end();
                 control.end();
                 release(env, id, &mut *running.hand.work, control.epoch());
@@ -110,6 +113,7 @@ fn seat(
     control: &Control,
     rng: &mut Rng,
     mut first: Box<dyn Session>,
+    holder: Holder,
     (epoch, alone, takes_over): (i64, bool, bool),
 ) -> Result<(Vec<Leftover>, Box<dyn Session>), RunError> {
     if alone {
@@ -118,7 +122,7 @@ fn seat(
         return Ok((cleared.inspect_err(|_| release(env, id, &mut *first, epoch))?, first));
     }
     // The heartbeat has it from here on: an index that an earlier run left building may take an hour.
-    control.hold(first, epoch);
+    control.hold(first, holder, epoch);
     let cleared = if takes_over {
         clear_leftovers(env, rng, || control.on(|first| env.journal().end_leftovers(first, id)))
     } else {
@@ -143,6 +147,7 @@ impl Seat {
         let mut first = if alone { env.connect(id, "work")? } else { starter(env, id)? };
         let server = first.server()?;
         writable(&server)?;
+        control.is_on(server.identity.timeline);
         patiently(env, &mut rng, || env.journal().install(&mut *first))?;
         let moved = moved(env, &mut *first, &server)?;
         let holder = holder(env, &mut *first)?;
@@ -154,7 +159,7 @@ impl Seat {
         if let Some(from) = &from {
             env.tell(&Progress::TookOver { from });
         }
-        let seated = seat(env, id, control, &mut rng, first, (epoch, alone, from.is_some()));
+        let seated = seat(env, id, control, &mut rng, first, holder, (epoch, alone, from.is_some()));
         let (leftovers, work) = seated?;
         Ok(Self { work, alone, moved, from, leftovers })
     }
@@ -171,6 +176,7 @@ impl Seat {
             moved: self.moved,
             others_until: Duration::ZERO,
             starts: chosen.starts,
+            began: chosen.starts,
             said: Said::default(),
             record: chosen.record,
             plan: Rc::new(chosen.plan),
@@ -182,7 +188,7 @@ impl Seat {
 
 impl Running<'_> {
     /// Writes the record of a new attempt, or reads what happened in this one.
-    fn open(&mut self) -> Result<(), RunError> {
+    pub(crate) fn open(&mut self) -> Result<(), RunError> {
         if let Some(moved) = self.moved.take() {
             self.note(moved.said());
             self.persist(&Patience::nothing(), |me| {

@@ -101,6 +101,12 @@ pub enum RunError {
         /// Why.
         why: String,
     },
+    /// What this run had written is not in the database any more: a standby that did not have it took the server's place.
+    #[error("the database does not have any more what this run wrote last: {what}")]
+    Rewound {
+        /// What shows it.
+        what: String,
+    },
     /// The user asked to stop.
     #[error("stopped as asked")]
     Interrupted,
@@ -126,13 +132,13 @@ pub enum RunError {
         hint: String,
     },
     /// More rows cannot be converted than anybody would look through.
-    #[error("{rows} rows of `{table}` cannot be converted, and {threshold} may be left for later{}", shown(.samples))]
+    #[error("{rows} or more rows of `{table}` cannot be converted, and {threshold} may be left for later{}", shown(.samples))]
     Quarantine {
         /// The migration.
         id: MigrationId,
         /// The table.
         table: TableName,
-        /// Rows that cannot be converted.
+        /// Rows that cannot be converted, of those looked at until there were too many.
         rows: u64,
         /// How many may be.
         threshold: u64,
@@ -160,7 +166,7 @@ impl RunError {
             Self::Fail { source, .. } => exit_code_of(source.kind),
             Self::Changed { .. } | Self::Drift { .. } | Self::OtherDatabase { .. } => 1,
             Self::NoSuchMigration { .. } => 2,
-            Self::BadJournal { .. } | Self::BudgetSpent { .. } => 3,
+            Self::BadJournal { .. } | Self::BudgetSpent { .. } | Self::Rewound { .. } => 3,
             Self::Held { .. } | Self::LostLease => 4,
             Self::Gate { .. } | Self::WrongState { .. } | Self::RollbackClosed { .. } | Self::CoolDown { .. } => 5,
             Self::Verification { .. } | Self::Quarantine { .. } => 6,
@@ -199,6 +205,7 @@ impl RunError {
             Self::BadJournal { .. } => {
                 "A newer Segue may have written it: use the version that began this migration.".to_owned()
             }
+            Self::Rewound { .. } => "Run the same command again: it goes on from what the database has now.".to_owned(),
             Self::Interrupted => "Nothing is half done: run the same command again to go on.".to_owned(),
             Self::LostLease => "See `segue status`, and leave the migration to that run.".to_owned(),
             Self::BudgetSpent { blockers, .. } => budget_hint(blockers),

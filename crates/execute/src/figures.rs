@@ -58,6 +58,8 @@ pub struct Report {
     pub wal_bytes: Option<u64>,
     /// Dead rows that this step left since they were cleared last; `None`: it leaves none.
     pub dead_rows: Option<u64>,
+    /// Times that this process cleared dead rows.
+    pub vacuums: u64,
     /// The longest time that a step's locks were held which keep the application waiting, in milliseconds.
     pub longest_lock_held_ms: u64,
     /// The longest wait for a step's locks in one try, in milliseconds.
@@ -173,13 +175,16 @@ impl Figures {
         (self.report.done, self.report.total)
     }
 
-    /// What the run cost so far: its longest wait for a step's locks, the longest time that it held some, and what it did
-    /// again.
-    pub(crate) fn cost(&mut self, waited: Duration, held: Duration, retries: u64) {
+    /// What the run cost so far: its longest wait for a step's locks, and the longest time that it held some.
+    pub(crate) fn cost(&mut self, waited: Duration, held: Duration) {
         let report = &mut self.report;
         report.longest_lock_wait_ms = report.longest_lock_wait_ms.max(millis(waited));
         report.longest_lock_held_ms = report.longest_lock_held_ms.max(millis(held));
-        report.retries = report.retries.max(retries);
+    }
+
+    /// A transaction is done again.
+    pub(crate) fn retried(&mut self) {
+        self.report.retries += 1;
     }
 
     /// So many rows are quarantined.
@@ -190,6 +195,17 @@ impl Figures {
     /// The dead rows of the step were cleared.
     pub(crate) fn cleared(&mut self) {
         self.report.dead_rows = Some(0);
+        self.vacuumed();
+    }
+
+    /// Dead rows were cleared, but for those that somebody may still see.
+    pub(crate) fn vacuumed(&mut self) {
+        self.report.vacuums += 1;
+    }
+
+    /// Returns how often dead rows were cleared.
+    pub(crate) fn vacuums(&self) -> u64 {
+        self.report.vacuums
     }
 
     /// The watch saw the database's clock, and how much WAL there is.
@@ -298,9 +314,12 @@ mod tests {
         figures.measured(1_002, Some(1500.0));
         figures.is_large("t".to_owned(), Some(8192));
         figures.is_large("t".to_owned(), None);
-        figures.cost(Duration::from_millis(7), Duration::from_millis(3), 2);
+        figures.cost(Duration::from_millis(7), Duration::from_millis(3));
+        figures.retried();
+        figures.cleared();
         let report = figures.report(s(1));
         assert_eq!((report.at, report.wal_bytes), (Some(1_002), Some(1000)));
+        assert_eq!((report.retries, report.vacuums, report.dead_rows), (1, 1, Some(0)));
         assert_eq!(report.bytes["t"], Bytes { start: Some(8192), now: None });
         assert_eq!(Report::from_json(&report.to_json()), Some(report));
         assert_eq!(Report::from_json("{\"step\":1,\"new\":true}").map(|report| report.step), Some(1));

@@ -7,9 +7,12 @@ use segue_model::session::{Blocker, Fail, FailKind};
 use segue_model::step::{Phase, Step};
 
 use crate::error::RunError;
+use crate::figures::Figures;
 use crate::hand::{Hand, Handed};
 use crate::observer::Progress;
 use crate::running::Running;
+use crate::step::work_of;
+use crate::throttle::Work;
 
 /// Where a short wait must not apply (VALIDATE, CREATE INDEX CONCURRENTLY): waiting then holds nobody up.
 pub(crate) const LONG: LockTries = LockTries { each: Duration::from_secs(60), budget: Duration::from_secs(1800) };
@@ -32,23 +35,25 @@ pub(crate) struct Patience<'s> {
     pub(crate) tries: LockTries,
     /// The locks that it needs.
     pub(crate) locks: &'s [RelationLock],
+    /// What it is to those who hold a run back, who are asked before each try.
+    pub(crate) work: Option<Work>,
 }
 
 impl<'s> Patience<'s> {
     /// Returns a step's own.
     pub(crate) fn of(step: &'s Step) -> Self {
         let tries = step.tries.unwrap_or(LONG);
-        Self { step: Some((step.id, step.phase)), tries, locks: &step.locks }
+        Self { step: Some((step.id, step.phase)), tries, locks: &step.locks, work: Some(work_of(step)) }
     }
 
     /// Returns a step's for transactions that need none of its locks.
     pub(crate) fn journal(step: &Step) -> Self {
-        Self { step: Some((step.id, step.phase)), tries: JOURNAL, locks: &[] }
+        Self { step: Some((step.id, step.phase)), tries: JOURNAL, locks: &[], work: None }
     }
 
     /// Returns that of a transaction that belongs to no step.
     pub(crate) fn nothing() -> Self {
-        Self { step: None, tries: JOURNAL, locks: &[] }
+        Self { step: None, tries: JOURNAL, locks: &[], work: None }
     }
 }
 
@@ -62,10 +67,16 @@ pub(crate) fn persist<'r, M: Handed<'r>, T>(
     mut op: impl FnMut(&mut M) -> Result<T, RunError>,
 ) -> Result<T, RunError> {
     let env = me.hand().env;
-    let began = env.clock.now();
+    let mut began = env.clock.now();
     let (mut losses, mut tries) = (0, 0);
     loop {
         env.check_stop()?;
+        if let Some(work) = patience.work {
+            // The budget is for locks: what the run was held back by must not spend it.
+            let asked = env.clock.now();
+            me.hand().valve.pass(env, work)?;
+            began += env.clock.now().saturating_sub(asked);
+        }
         let fail = match op(me) {
             Err(RunError::Fail { source, .. }) => source,
             other => return other,
@@ -95,6 +106,7 @@ impl Hand<'_> {
         fail: Fail,
     ) -> Result<(), RunError> {
         self.retries += 1;
+        self.valve.note(Figures::retried);
         let blockers = self.blockers(patience.locks);
         let step = patience.step.map_or(0, |(step, _)| step);
         self.env.tell(&Progress::LockTry { step, try_no, blockers: &blockers });

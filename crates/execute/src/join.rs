@@ -5,7 +5,6 @@ use std::time::Duration;
 use segue_model::ident::MigrationId;
 use segue_model::journal::{Event, Mark, Record, State};
 use segue_model::plan::{Mode, Plan};
-use segue_model::plan_file::from_json;
 use segue_model::session::{Fail, FailKind};
 use segue_model::step::{Action, Backfill, Step};
 
@@ -17,7 +16,7 @@ use crate::engage::{Opened, find, writable};
 use crate::error::RunError;
 use crate::guard::Patience;
 use crate::hand::{Hand, WORKER};
-use crate::run::Run;
+use crate::run::{Run, journalled};
 use crate::running::Env;
 use crate::throttle::Valve;
 use crate::window::Size;
@@ -42,10 +41,18 @@ impl Run<'_> {
             return Err(Fail::new(FailKind::Usage, text).into());
         }
         let mut work = env.connect(id, WORKER)?;
-        writable(&work.server()?)?;
-        let record = if env.journal().exists(&mut *work)? { find(env.journal(), &mut *work, id)? } else { None };
+        let server = work.server()?;
+        writable(&server)?;
+        let record = match env.journal().exists(&mut *work)? {
+            true => {
+                env.journal().check_readable(&mut *work)?;
+                find(env.journal(), &mut *work, id)?
+            }
+            false => None,
+        };
         let Some(record) = record else { return Err(RunError::NoSuchMigration { id: id.clone() }) };
         let (control, valve) = (Control::default(), Valve::new(self.options.tuning.clone()));
+        control.is_on(server.identity.timeline);
         std::thread::scope(|scope| {
             let _opened = Opened(&valve);
             scope.spawn(|| valve.watch(env, id));
@@ -80,6 +87,10 @@ impl Helper<'_> {
                 Ok(found) => found,
                 // Whoever took the migration over has ended our sessions: theirs is the lease to work under.
                 Err(RunError::LostLease) => continue,
+                Err(RunError::Rewound { .. }) => {
+                    self.let_go()?;
+                    continue;
+                }
                 Err(error) => return Err(error),
             };
             if first && !runs {
@@ -89,7 +100,7 @@ impl Helper<'_> {
             match found {
                 Help::Now(found) => match self.help_with(&found.0, found.1) {
                     Ok(()) => {}
-                    Err(RunError::LostLease) => self.let_go()?,
+                    Err(RunError::LostLease | RunError::Rewound { .. }) => self.let_go()?,
                     Err(error) => return Err(error.at_step(found.1)),
                 },
                 Help::Later => {}
@@ -102,7 +113,8 @@ impl Helper<'_> {
 
     /// Leaves the span that was under way to whoever comes first: it is free once its session is gone.
     fn let_go(&mut self) -> Result<(), RunError> {
-        let because = Fail::new(FailKind::Lost, "another run has taken the migration over");
+        let because =
+            Fail::new(FailKind::Lost, "another run has taken the migration over, or another server its place");
         self.hand.reconnect_to_look(&because)
     }
 
@@ -172,8 +184,7 @@ fn what_helps(record: Record, events: &[Event]) -> Result<Help, RunError> {
             return Ok(Help::Never);
         }
     }
-    let plan =
-        from_json(&record.plan).map_err(|why| RunError::BadJournal { id: record.id.clone(), why: why.to_string() })?;
+    let plan = journalled(record)?.plan;
     let last = |step: u32| events.iter().rev().find(|event| event.step == step).map(|event| event.mark);
     let open = backfills(&plan).find(|(step, _)| matches!(last(step.id), Some(Mark::Intent | Mark::Failed)));
     let open = open.map(|(step, _)| step.id);

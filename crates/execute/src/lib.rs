@@ -7,11 +7,13 @@
 mod adopt;
 mod backfill;
 mod clock;
+mod comeback;
 mod continuous;
 mod control;
 mod crew;
 mod engage;
 mod error;
+mod failover;
 mod fairness;
 mod figures;
 mod gate;

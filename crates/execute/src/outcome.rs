@@ -1,5 +1,6 @@
 //! What came of a run.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -30,6 +31,10 @@ pub struct Outcome {
     pub reconnects: u32,
     /// Rows that backfills of this run changed.
     pub rows_filled: u64,
+    /// How long each reason held this run back, while somebody waited for it.
+    pub throttled: BTreeMap<String, Duration>,
+    /// Times that dead rows were cleared.
+    pub vacuums: u64,
     /// The last verification of this run.
     pub verified: Option<VerifyReport>,
     /// Preserved copies of what cleanup dropped. They stay until a person drops them.
@@ -56,6 +61,8 @@ impl Outcome {
             retries: 0,
             reconnects: 0,
             rows_filled: 0,
+            throttled: BTreeMap::new(),
+            vacuums: 0,
             verified: None,
             kept: Vec::new(),
             lost: Vec::new(),

@@ -12,9 +12,13 @@ use crate::guard::Patience;
 use crate::observer::Progress;
 use crate::run::Target;
 use crate::running::Running;
+use crate::throttle::Work;
 
 /// The longest that standbys are waited for before it is left to the user.
 const STANDBYS: Duration = Duration::from_secs(60);
+
+/// Rows that cannot be converted are counted up to here: any of them is in the way.
+const COUNTED: u64 = 1000;
 
 impl Running<'_> {
     /// Goes as far towards the target as needs no person.
@@ -94,6 +98,8 @@ impl Running<'_> {
             self.refuse_unconvertible()?;
             self.check_sync()?;
         }
+        // The flip may be no more than an entry in the journal.
+        self.hand.valve.pass(self.env, Work::Small)?;
         self.phase(Phase::Flip)?;
         self.reach(State::Flipped)
     }
@@ -185,9 +191,10 @@ impl Running<'_> {
         for step in &plan.steps {
             let Action::Backfill(backfill) = &step.action else { continue };
             let Some(failures) = &backfill.failures else { continue };
-            let rows = self.unconvertible(step, failures)?;
+            let rows = self.unconvertible(step, &backfill.cut, failures, COUNTED)?;
             if rows > 0 {
-                unmet.reasons.push(format!("{rows} rows of `{}` cannot be converted", backfill.cut.table));
+                let least = if rows > COUNTED { "at least " } else { "" };
+                unmet.reasons.push(format!("{least}{rows} rows of `{}` cannot be converted", backfill.cut.table));
                 let hint = "Correct their old values (the triggers convert them then), or make `segue verify --retry-quarantine` \
                             list those that are left.";
                 unmet.hints.push(hint.to_owned());

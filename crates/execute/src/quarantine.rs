@@ -1,9 +1,11 @@
 //! Rows that cannot be converted: noted with their keys, and tried again when somebody has corrected them.
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use segue_model::bound::Bound;
 use segue_model::journal::{Quarantined, State};
+use segue_model::plan::Mode;
 use segue_model::step::{Action, Backfill, Cut, Failures, Phase, Step};
 use segue_model::value::{Row, Value};
 
@@ -24,6 +26,15 @@ const LISTED_MAX: usize = 1000;
 /// Rows that are shown.
 const SAMPLES: u32 = 3;
 
+/// What a look at a whole table found.
+#[derive(Debug, Clone, Copy, Default)]
+struct Found {
+    /// Rows that cannot be converted.
+    rows: u64,
+    /// Windows that hold more of them than one question lists, and cannot be made smaller.
+    cut_short: u64,
+}
+
 /// What came of trying quarantined rows again.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Retried {
@@ -39,21 +50,26 @@ impl Running<'_> {
     /// Notes which rows a backfill could not convert; fails when there are more than anybody would look through.
     pub(crate) fn collect_failures(&mut self, step: &Step, backfill: &Backfill) -> Result<(), RunError> {
         let Some(failures) = &backfill.failures else { return Ok(()) };
-        let rows = self.unconvertible(step, failures)?;
         self.persist(&Patience::journal(step), |me| {
             me.own(JOURNAL_WAIT, |me| {
                 let hand = &mut me.hand;
                 Ok(hand.journal().clear_quarantine(&mut *hand.work, &hand.id, hand.attempt, step.id)?)
             })
         })?;
+        let threshold = self.hand.valve.tuning().quarantine.unwrap_or(THRESHOLD);
+        let found = self.go_over_failures(step, &backfill.cut, failures, threshold, true)?;
+        let Found { rows, cut_short } = found;
         if rows == 0 {
             return Ok(());
         }
-        let threshold = self.hand.valve.tuning().quarantine.unwrap_or(THRESHOLD);
-        let enough = if rows > threshold { u64::from(SAMPLES) } else { u64::MAX };
-        let listed = self.list_failures(step, &backfill.cut, failures, enough)?;
-        self.hand.valve.note(|figures| figures.quarantined(listed));
+        self.hand.valve.note(|figures| figures.quarantined(rows));
         let table = &backfill.cut.table;
+        if cut_short > 0 {
+            self.note(format!(
+                "in {cut_short} windows of `{table}` more than {LISTED_MAX} values cannot be converted, and not each of them is \
+                 named; the rest is once these are corrected and tried again"
+            ));
+        }
         if rows > threshold {
             let samples = self.quarantined()?.1;
             let samples = samples.iter().filter(|row| row.step == step.id).map(sample).collect();
@@ -63,38 +79,64 @@ impl Running<'_> {
         Ok(())
     }
 
-    /// Returns how many rows a transform cannot convert.
-    pub(crate) fn unconvertible(&mut self, step: &Step, failures: &Failures) -> Result<u64, RunError> {
+    /// Returns how many rows a transform cannot convert: at least so many, where there are more than `enough`. A small table is
+    /// asked as a whole, any other by its windows, between which the run can be paused and stopped.
+    pub(crate) fn unconvertible(
+        &mut self,
+        step: &Step,
+        cut: &Cut,
+        failures: &Failures,
+        enough: u64,
+    ) -> Result<u64, RunError> {
+        if self.mode(cut) != Mode::Inline {
+            return Ok(self.go_over_failures(step, cut, failures, enough, false)?.rows);
+        }
         self.persist(&Patience::journal(step), |me| {
             let rows = first_number(&me.query(&failures.count, &[], THOROUGH)?).unwrap_or(0);
             Ok(u64::try_from(rows).unwrap_or(0))
         })
     }
 
-    /// Goes over the table until at least `enough` rows are noted; returns how many are.
-    fn list_failures(&mut self, step: &Step, cut: &Cut, failures: &Failures, enough: u64) -> Result<u64, RunError> {
+    /// Goes over the table until it ends or more than `enough` rows are found; with `notes`, each is noted in the journal.
+    fn go_over_failures(
+        &mut self,
+        step: &Step,
+        cut: &Cut,
+        failures: &Failures,
+        enough: u64,
+        notes: bool,
+    ) -> Result<Found, RunError> {
         let patience = Patience::journal(step);
-        let Some(extent) = self.persist(&patience, |me| me.extent(cut))? else { return Ok(0) };
-        let (mut next, mut listed, mut size) = (Some(extent.low), 0, Size::first(cut));
-        while let Some(at) = next.filter(|_| listed < enough) {
+        let mut found = Found::default();
+        let Some(extent) = self.persist(&patience, |me| me.extent(cut))? else { return Ok(found) };
+        let (mut next, mut size) = (Some(extent.low), Size::first(cut));
+        while let Some(at) = next.filter(|_| found.rows <= enough) {
             self.hand.valve.pass(self.env, Work::Window)?;
             let began = self.env.clock.now();
             let (part, rows) =
                 self.persist(&patience, |me| me.list_window(cut, failures, (&at, &extent.end), &mut size))?;
-            size.took(part.units, self.env.clock.now().saturating_sub(began));
+            let took = self.env.clock.now().saturating_sub(began);
+            size.took(part.units, took);
+            found.cut_short += u64::from(rows.len() >= LISTED_MAX);
             let rows: Vec<Quarantined> = rows.iter().filter_map(|row| quarantined(step, row)).collect();
-            if !rows.is_empty() {
-                self.persist(&patience, |me| {
-                    me.own(JOURNAL_WAIT, |me| {
-                        let hand = &mut me.hand;
-                        Ok(hand.journal().quarantine(&mut *hand.work, &hand.id, hand.attempt, &rows)?)
-                    })
-                })?;
+            // A row is listed once for each of its columns.
+            found.rows += rows.iter().map(|row| &row.key).collect::<BTreeSet<_>>().len() as u64;
+            if notes && !rows.is_empty() {
+                self.note_failures(&patience, &rows)?;
             }
-            listed += rows.len() as u64;
+            self.rest(cut, took)?;
             next = part.next;
         }
-        Ok(listed)
+        Ok(found)
+    }
+
+    fn note_failures(&mut self, patience: &Patience<'_>, rows: &[Quarantined]) -> Result<(), RunError> {
+        self.persist(patience, |me| {
+            me.own(JOURNAL_WAIT, |me| {
+                let hand = &mut me.hand;
+                Ok(hand.journal().quarantine(&mut *hand.work, &hand.id, hand.attempt, rows)?)
+            })
+        })
     }
 
     /// Lists the rows of a window, of one so small that all are listed.

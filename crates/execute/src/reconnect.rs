@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use segue_model::journal::Leftover;
+use segue_model::journal::{Leftover, Mark};
 use segue_model::session::{Fail, FailKind};
 
 use crate::engage::{still_here, writable};
@@ -10,7 +10,7 @@ use crate::error::RunError;
 use crate::hand::{Hand, Handed};
 use crate::leftovers::clear_leftovers;
 use crate::observer::Progress;
-use crate::running::{JOURNAL_WAIT, Running};
+use crate::running::Running;
 
 /// The longest that a lost server is waited for: a restart or a failover takes less.
 const RECONNECT: Duration = Duration::from_secs(60);
@@ -23,15 +23,26 @@ impl Running<'_> {
             if !me.alone {
                 me.renew_control()?;
             }
-            if let Some(timeline) = me.hand.try_to_reconnect()? {
-                me.note(format!("the server was failed over meanwhile: its timeline is {timeline} now"));
-            }
-            me.load()
+            me.hand.try_to_reconnect()?;
+            me.load_what_follows()
         })
     }
 
+    /// Reads the journal, which must have all that is known of it already.
+    fn load_what_follows(&mut self) -> Result<(), RunError> {
+        let known: Vec<(u32, Mark)> = self.events.iter().map(|event| (event.step, event.mark)).collect();
+        self.load()?;
+        let mut found = self.events.iter().map(|event| (event.step, event.mark));
+        match known.into_iter().find(|known| found.next() != Some(*known)) {
+            None => Ok(()),
+            Some((step, mark)) => {
+                Err(RunError::Rewound { what: format!("that step {step} was noted as `{}` is gone", mark.name()) })
+            }
+        }
+    }
+
     /// Makes sure of the control session and of the lease; then ends what the lost work session may still be doing.
-    fn renew_control(&mut self) -> Result<(), RunError> {
+    pub(crate) fn renew_control(&mut self) -> Result<(), RunError> {
         let found = self.hand.end_leftovers()?;
         self.outcome.leftovers.extend(found);
         Ok(())
@@ -42,12 +53,16 @@ impl Hand<'_> {
     /// Makes a worker's connection again within a minute. The span that it had is taken anew, by whoever comes first, once
     /// the server has ended the old backend: until then nobody has it, so that no window is half done by two.
     pub(crate) fn reconnect_worker(&mut self, because: &Fail) -> Result<(), RunError> {
-        until_it_answers(self, because, |me| me.try_to_reconnect().map(drop))
+        until_it_answers(self, because, Self::try_to_reconnect)
     }
 
-    /// Makes a connection again that asks for nothing under a lease.
+    /// Makes a connection again that asks for nothing under a lease. Whoever looks reads everything anew, of whatever server.
     pub(crate) fn reconnect_to_look(&mut self, because: &Fail) -> Result<(), RunError> {
-        until_it_answers(self, because, |me| Ok(me.connect_anew()?))
+        until_it_answers(self, because, |me| {
+            me.connect_anew()?;
+            me.control.is_on(me.work.server()?.identity.timeline);
+            Ok(())
+        })
     }
 
     /// Ends the backends that lost sessions of this migration left, and all others but that of the control session.
@@ -60,23 +75,25 @@ impl Hand<'_> {
         clear_leftovers(*env, &mut self.rng, || control.on(|session| env.journal().end_leftovers(session, id)))
     }
 
-    /// Returns the timeline where it is another one now.
-    fn try_to_reconnect(&mut self) -> Result<Option<u32>, RunError> {
+    fn try_to_reconnect(&mut self) -> Result<(), RunError> {
         self.connect_anew()?;
         let server = self.work.server()?;
         writable(&server)?;
-        let moved = still_here(self.env, &mut *self.work, &server, &self.id)?;
-        if let Some(identity) = moved.as_ref().filter(|_| self.leads()) {
-            self.own(JOURNAL_WAIT, |me| Ok(me.journal().set_identity(&mut *me.work, identity)?))?;
+        still_here(self.env, &mut *self.work, &server, &self.id)?;
+        let timeline = server.identity.timeline;
+        if self.control.is_news(timeline) {
+            return Err(RunError::Rewound {
+                what: format!("the server was failed over, its timeline is {timeline} now"),
+            });
         }
         self.fence()?;
         self.reconnects += 1;
-        Ok(moved.map(|identity| identity.timeline))
+        Ok(())
     }
 }
 
 /// Tries until the server answers, for at most a minute.
-fn until_it_answers<'r, M: Handed<'r>>(
+pub(crate) fn until_it_answers<'r, M: Handed<'r>>(
     me: &mut M,
     because: &Fail,
     mut reconnect: impl FnMut(&mut M) -> Result<(), RunError>,
@@ -92,7 +109,9 @@ fn until_it_answers<'r, M: Handed<'r>>(
             Err(RunError::Fail { source, .. }) => source,
             other => return other,
         };
-        let passes = fail.outcome_unknown() || fail.is_transient() || fail.kind == FailKind::Connect;
+        // A server that only reads may be a standby that is about to take its primary's place.
+        let waited_for = matches!(fail.kind, FailKind::Connect | FailKind::ReadOnly);
+        let passes = fail.outcome_unknown() || fail.is_transient() || waited_for;
         if !passes || env.clock.now().saturating_sub(began) >= RECONNECT {
             return Err(fail.into());
         }

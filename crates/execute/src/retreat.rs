@@ -142,7 +142,7 @@ impl Running<'_> {
     pub(crate) fn withdraw(&mut self, retreat: &Retreat, error: &RunError) {
         let refused = match error {
             RunError::Fail { source, .. } => !source.outcome_unknown(),
-            RunError::LostLease | RunError::Interrupted => false,
+            RunError::LostLease | RunError::Interrupted | RunError::Rewound { .. } => false,
             _ => true,
         };
         let (Some(from), Some(began)) = (retreat.from, self.retreat_began()) else { return };

@@ -220,7 +220,9 @@ impl Running<'_> {
 }
 
 fn patience_of<'s>(step: &Step, undo: &'s UndoStep) -> Patience<'s> {
-    Patience { step: Some((step.id, step.phase)), tries: undo.tries.unwrap_or(LONG), locks: &undo.locks }
+    let tries = undo.tries.unwrap_or(LONG);
+    // Who takes a migration back wants out: nothing holds that.
+    Patience { step: Some((step.id, step.phase)), tries, locks: &undo.locks, work: None }
 }
 
 fn closed(id: &MigrationId, unmet: Unmet) -> Result<(), RunError> {

@@ -33,7 +33,8 @@ pub struct Run<'a> {
     pub options: Options,
 }
 
-/// Asks an address and says in words why it did not answer with 200.
+/// Asks an address and says in words why it did not answer with 200. The words name it by scheme and host alone: a path or a
+/// query may hold a key.
 pub type AsksAddress = fn(&str) -> Result<(), String>;
 
 /// How a run behaves.
@@ -232,7 +233,7 @@ impl Run<'_> {
         id: &MigrationId,
         said: Said,
         (from, to): (State, State),
-        go: impl FnOnce(&mut Running<'_>) -> Result<(), RunError>,
+        go: impl Fn(&mut Running<'_>) -> Result<(), RunError>,
     ) -> Result<Outcome, RunError> {
         self.on_known(clock, id, |running| {
             let state = running.record.state;
@@ -264,7 +265,7 @@ impl Run<'_> {
         &self,
         clock: &dyn Clock,
         id: &MigrationId,
-        body: impl FnOnce(&mut Running<'_>) -> Result<T, RunError>,
+        body: impl FnMut(&mut Running<'_>) -> Result<T, RunError>,
     ) -> Result<T, RunError> {
         let env = Env { run: self, clock };
         let unknown = || RunError::NoSuchMigration { id: id.clone() };
@@ -339,7 +340,7 @@ fn begins(plan: &Plan, attempt: u32) -> Chosen {
 }
 
 /// Goes by the plan in the journal, which must be the one that was approved.
-fn journalled(record: Record) -> Result<Chosen, RunError> {
+pub(crate) fn journalled(record: Record) -> Result<Chosen, RunError> {
     let bad = |why: String| RunError::BadJournal { id: record.id.clone(), why };
     let plan = from_json(&record.plan).map_err(|why| bad(why.to_string()))?;
     if plan.hash != record.hash {

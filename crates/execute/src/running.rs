@@ -77,6 +77,8 @@ pub(crate) struct Running<'r> {
     pub(crate) others_until: Duration,
     /// The record is not written yet.
     pub(crate) starts: bool,
+    /// This run began the attempt.
+    pub(crate) began: bool,
     /// What a person said.
     pub(crate) said: Said,
     /// As the journal has it.
@@ -94,7 +96,8 @@ impl Running<'_> {
     pub(crate) fn outcome(&self) -> Outcome {
         let Self { outcome, hand, .. } = self;
         let (retries, reconnects) = (outcome.retries + hand.retries, outcome.reconnects + hand.reconnects);
-        Outcome { retries, reconnects, ..outcome.clone() }
+        let (throttled, vacuums) = (hand.valve.held().into_iter().collect(), hand.valve.note(|f| f.vacuums()));
+        Outcome { retries, reconnects, throttled, vacuums, ..outcome.clone() }
     }
 
     /// Returns the migration.

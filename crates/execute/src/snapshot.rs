@@ -39,6 +39,7 @@ impl Running<'_> {
                 me.check_shape()?;
                 me.execute_all(create, limit(step))?;
                 let at = me.whole_table(copying, 1, before.map_or(0, |at| at.spans))?;
+                me.forget_spans(step)?;
                 me.set_checkpoint(&at)?;
                 Ok(at)
             })

@@ -10,6 +10,7 @@ use segue_model::step::{Action, Phase, Step, Transaction, UndoStep};
 
 use crate::error::RunError;
 use crate::guard::Patience;
+use crate::mask::mask_said;
 use crate::observer::Progress;
 use crate::outcome::Outcome;
 use crate::running::{JOURNAL_WAIT, Running};
@@ -33,9 +34,27 @@ pub(crate) fn limit_of_undo(undo: &UndoStep) -> Duration {
     if undo.locks.iter().any(holds_up) { BRIEF } else { THOROUGH }
 }
 
-/// Returns whether a step has its time: it keeps the application waiting, or changes what only old code sees.
-fn holds_up(step: &Step) -> bool {
-    step.blocks >= Blocks::Writes || step.phase >= Phase::Contract
+/// Returns what a step is to those who hold a run back. One that goes by windows asks before each of them besides.
+pub(crate) fn work_of(step: &Step) -> Work {
+    let whole = step.scans || step.rewrites;
+    let heavy = match &step.action {
+        Action::Sql(all) if all.is_empty() => return Work::Small,
+        // What is done once the rows are there is an index, or statistics.
+        Action::Sql(_) => whole || step.transaction == Transaction::None || step.phase == Phase::Backfill,
+        Action::Settled { .. } => true,
+        Action::Snapshot(snapshot) => snapshot.copy.is_none(),
+        Action::Gate(_) => whole,
+        Action::Backfill(_) | Action::Verify(_) => false,
+    };
+    // It keeps the application waiting, or changes what only old code sees.
+    let holds_up = step.blocks >= Blocks::Writes || step.phase >= Phase::Contract;
+    if heavy {
+        Work::Heavy
+    } else if holds_up {
+        Work::Locks
+    } else {
+        Work::Small
+    }
 }
 
 impl Running<'_> {
@@ -48,14 +67,12 @@ impl Running<'_> {
         let (plan, valve) = (Rc::clone(&self.plan), self.hand.valve);
         valve.leads(self.hand.control.epoch());
         valve.note(|figures| figures.begins(step, &plan));
-        if holds_up(step) {
-            valve.pass(self.env, Work::Locks)?;
-        }
+        valve.pass(self.env, work_of(step))?;
         self.env.tell(&Progress::StepBegins { step });
         let began = self.env.clock.now();
         let result = self.act(step);
-        let Outcome { longest_lock_wait, longest_lock_held, retries, .. } = self.outcome();
-        valve.note(|figures| figures.cost(longest_lock_wait, longest_lock_held, retries));
+        let Outcome { longest_lock_wait, longest_lock_held, .. } = self.outcome;
+        valve.note(|figures| figures.cost(longest_lock_wait, longest_lock_held));
         if let Err(error) = result {
             self.note_failure(step, &error);
             return Err(error.at(step.id, step.phase));
@@ -125,8 +142,26 @@ impl Running<'_> {
         if source.outcome_unknown() {
             return;
         }
-        let note = serde_json::json!({ "message": source.message, "code": source.code }).to_string();
+        let note = serde_json::json!({ "message": mask_said(source), "code": source.code }).to_string();
         let event = self.own(JOURNAL_WAIT, |me| me.record(step, Mark::Failed, String::new(), note));
         self.events.extend(event);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tests::{additive, plan};
+
+    #[test]
+    fn what_reads_or_writes_a_whole_table_is_heavy_and_what_only_writes_the_journal_small() {
+        let plan = plan();
+        let of = |id: u32| plan.steps.iter().find(|step| step.id == id).map(work_of);
+        assert_eq!(of(4), Some(Work::Heavy), "an index");
+        assert_eq!(of(7), Some(Work::Locks), "a gate of the contract");
+        let sql = additive().steps.swap_remove(0);
+        assert_eq!(work_of(&Step { scans: true, ..sql.clone() }), Work::Heavy);
+        assert_eq!(work_of(&Step { phase: Phase::Backfill, ..sql.clone() }), Work::Heavy, "statistics");
+        assert_eq!(work_of(&Step { action: Action::Sql(Vec::new()), phase: Phase::Flip, ..sql }), Work::Small);
     }
 }

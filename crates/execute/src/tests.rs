@@ -3,11 +3,14 @@
 mod adopt;
 mod crash;
 mod drift;
+mod failover;
 mod fairness;
 mod fake;
 mod guard;
 mod joined;
 mod moving;
+mod pacing;
+mod quarantined;
 mod refresh;
 mod refusals;
 mod retreat;
@@ -239,7 +242,7 @@ fn keeping() -> Plan {
     plan
 }
 
-fn plan() -> Plan {
+pub(crate) fn plan() -> Plan {
     let impossible = |step: Step| Step { undo: Undo::Impossible, ..step };
     Plan {
         engine: Engine::Sqlite,

@@ -13,8 +13,11 @@ use crate::hand::Hand;
 use crate::running::{Env, QUESTION, Running};
 use crate::step::THOROUGH;
 
-/// The longest that one window may take before it counts as hung.
+/// The longest that a window which only reads may take before it counts as hung.
 pub(crate) const WINDOW: Duration = Duration::from_secs(600);
+
+/// The least time after which a window that writes counts as hung, and so many times its target.
+const HUNG: (Duration, u32) = (Duration::from_secs(30), 20);
 
 /// The size of the windows, steered so that each takes about the time it should.
 ///
@@ -35,6 +38,15 @@ pub(crate) struct Size {
     beyond: f64,
 }
 
+/// Units of the very first window at most: what a row costs is not known yet, and a trigger of the application may make it dear.
+const HANDFUL: u64 = 4;
+
+/// How far a window is from its target when the next one takes a leap instead of a step: four times too short or too long.
+const FAR: f64 = 4.0;
+
+/// The step and the leap: the next window is at most so many times as long as this one, or as much shorter.
+const REACH: (f64, f64) = (2.0, 8.0);
+
 /// How far a window that locks rows may outgrow the first one: a stretch without any work teaches nothing about the next.
 const BEYOND_FIRST: u64 = 4;
 
@@ -52,10 +64,10 @@ const BEYOND_DEAREST_IN_SWEEP: f64 = 16.0;
 const FADING: f64 = 0.98;
 
 impl Size {
-    /// Returns the size of the first window.
+    /// Returns the size of the first window: a handful, from which it grows within a few windows.
     pub(crate) fn first(cut: &Cut) -> Self {
         let base = Duration::from_millis(u64::from(cut.target_ms.max(1)));
-        let (units, most) = (u64::from(cut.size.max(1)), u64::from(u32::MAX));
+        let (units, most) = (u64::from(cut.size).clamp(1, HANDFUL), u64::from(u32::MAX));
         Self { units, base, target: base, dearest: 0.0, most, beyond: BEYOND_DEAREST }
     }
 
@@ -95,8 +107,8 @@ impl Size {
         self.target = target;
     }
 
-    /// Learns how long a window of `units` took: at most doubles, at most halves. One that was cut short by the end of its
-    /// span teaches little.
+    /// Learns how long a window of `units` took: at most doubles, at most halves, but where it was far off. One that was cut
+    /// short by the end of its span teaches little.
     pub(crate) fn took(&mut self, units: u64, time: Duration) {
         if units.saturating_mul(2) < self.units {
             return;
@@ -107,9 +119,16 @@ impl Size {
         let ceiling = if self.dearest > 0.0 { self.dearest * 2.0 } else { each };
         self.dearest = each.min(ceiling).max(self.dearest * FADING);
         let most = self.beyond * self.target.as_secs_f64() / self.dearest.max(f64::MIN_POSITIVE);
-        let next = self.units as f64 * factor.clamp(0.5, 2.0);
+        let reach = if factor >= FAR || factor <= 1.0 / FAR { REACH.1 } else { REACH.0 };
+        let next = self.units as f64 * factor.clamp(1.0 / reach, reach);
         let longer = (self.target.as_secs_f64() / self.base.as_secs_f64()).max(1.0);
         self.units = (next.min(most) as u64).clamp(1, (self.most as f64 * longer) as u64);
+    }
+
+    /// Returns the longest that a window may take before it counts as hung, after so many in a row did: one that is only slow
+    /// gets its time.
+    pub(crate) fn limit(&self, hung: u32) -> Duration {
+        HUNG.0.max(self.target * HUNG.1) * (1 << hung.min(5))
     }
 
     /// Learns that a window of a sweep had rows to change after all: the next may have as many.
@@ -197,7 +216,7 @@ impl Hand<'_> {
             CutBy::Numbers { end: by, .. } => {
                 let (Some(at), Some(last)) = (from.as_number(), end.as_number()) else { return Err(no_bound()) };
                 let to = match by {
-                    None => at.saturating_add(wanted),
+                    None => at.saturating_add(evenly(last.saturating_sub(at), wanted)),
                     Some(sql) => {
                         let rows = self.query(sql, &[Value::Int(at), Value::Int(wanted)], QUESTION)?;
                         first_number(&rows).unwrap_or(last)
@@ -218,6 +237,14 @@ impl Hand<'_> {
             }
         }
     }
+}
+
+/// Returns the length of a window where `left` units are left: all that are left have the same, so that no little one remains
+/// which costs a transaction of its own.
+fn evenly(left: i64, wanted: i64) -> i64 {
+    let wanted = wanted.max(1);
+    let windows = left.max(1).saturating_add(wanted - 1) / wanted;
+    (left.max(1).saturating_add(windows - 1)) / windows
 }
 
 fn units_between(from: i64, to: i64) -> u64 {
@@ -296,13 +323,55 @@ mod tests {
     }
 
     #[test]
-    fn windows_grow_and_shrink_by_half_and_double_at_most() {
+    fn a_stretch_is_cut_into_equal_windows() {
+        assert_eq!(
+            [evenly(226, 200), evenly(400, 200), evenly(100, 200), evenly(0, 5), evenly(7, 3)],
+            [113, 200, 100, 1, 3]
+        );
+    }
+
+    #[test]
+    fn windows_grow_and_shrink_by_steps_and_leap_when_they_are_far_off() {
         let mut size = size(100, 100_000);
         let mut after = |ms: u64| took(&mut size, MS(ms));
-        assert_eq!([after(0), after(10), after(25), after(40), after(2000)], [200, 400, 320, 160, 80]);
+        assert_eq!([after(0), after(10), after(25), after(40), after(2000)], [800, 1600, 1280, 640, 80]);
         size.units = 1;
         assert!(!size.halve());
         assert_eq!(took(&mut size, MS(1000)), 1);
+    }
+
+    /// A row takes 4 ms.
+    #[test]
+    fn the_first_windows_are_short_whatever_a_row_costs() {
+        let cut = Cut { size: 1000, target_ms: 20, ..crate::tests::cut() };
+        let mut size = Size::first_of_locking(&cut);
+        let each = MS(4);
+        for _ in 0..20 {
+            let time = each * u32::try_from(size.units()).unwrap();
+            assert!(time <= MS(50), "a window took {time:?}");
+            took(&mut size, time);
+        }
+        assert_eq!(size.units(), 5);
+    }
+
+    /// A row takes 5 µs, and there is no reason to dawdle.
+    #[test]
+    fn a_window_is_as_long_as_it_should_be_within_a_few() {
+        let cut = Cut { size: 1000, target_ms: 20, ..crate::tests::cut() };
+        let mut size = Size::first_of_locking(&cut);
+        for _ in 0..4 {
+            let time = Duration::from_micros(5 * size.units());
+            took(&mut size, time);
+        }
+        assert!(size.units() >= 3900, "{}", size.units());
+    }
+
+    #[test]
+    fn a_window_counts_as_hung_after_half_a_minute_and_gets_more_time_each_time() {
+        let mut size = size(100, 400);
+        assert_eq!([size.limit(0), size.limit(1), size.limit(4)].map(|limit| limit.as_secs()), [30, 60, 480]);
+        size.aim(MS(5000));
+        assert_eq!(size.limit(0), MS(100_000));
     }
 
     #[test]

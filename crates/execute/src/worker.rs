@@ -1,30 +1,34 @@
 //! One worker of a pass: it takes spans, and goes through each window by window.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use segue_model::bound::Bound;
 use segue_model::journal::Span;
-use segue_model::plan::Mode;
 use segue_model::session::{Fail, FailKind};
 use segue_model::sql::Sql;
 
+use crate::comeback::{RETURN, Waiting};
 use crate::crew::Crew;
 use crate::error::RunError;
 use crate::guard::Patience;
 use crate::hand::Hand;
-use crate::observer::Progress;
+use crate::mask::mask;
 use crate::running::JOURNAL_WAIT;
 use crate::throttle::Work;
-use crate::window::{Size, Stretch, WINDOW, rest};
+use crate::window::{Size, Stretch, rest};
 
 /// How often a window is done again after its connection was lost.
 const LOSSES_MAX: u32 = 5;
 
-/// The first pause before a window is come back to whose rows others had locked, and the longest.
-const RETURN: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+/// How often in a row a window is done again that somebody else cancelled.
+const CANCELLED_MAX: u32 = 5;
+
+/// Windows of one process that wait to be come back to at most. What more is locked is left to the next pass.
+const WAITS_MAX: u32 = 256;
 
 /// The first pause while there is nothing to do but to wait for the other workers, and the longest.
-const IDLE: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(200));
+const IDLE: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(250));
 
 /// How long the spans of others may stand still before their sessions count as lost.
 const STALE: Duration = Duration::from_secs(60);
@@ -40,21 +44,11 @@ enum Task {
 }
 
 /// What came of a window.
-enum Tried {
+pub(crate) enum Tried {
     /// It was done, or all of it that others had not locked: where its span stands, and how many rows were changed.
     Done(Span, u64),
     /// Somebody holds a row of it.
     Locked,
-}
-
-/// Spans that a worker has and cannot finish yet.
-#[derive(Default)]
-struct Waiting {
-    spans: Vec<Span>,
-    /// Times that all of them were tried without any progress.
-    rounds: u32,
-    /// The pauses since there was progress.
-    paused: Duration,
 }
 
 /// Spans of others, and since when they stand still.
@@ -79,7 +73,10 @@ impl Hand<'_> {
         while !crew.is_over() && (number == 0 || number < crew.wanted(self.valve)) {
             staff();
             let before = self.reconnects;
-            let task = self.next_task(crew, size)?;
+            let task = match self.others_go_on(crew, &still)? {
+                Some(task) => task,
+                None => self.next_task(crew, size)?,
+            };
             if self.reconnects != before {
                 // What the lost session had is nobody's now.
                 waiting = Waiting::default();
@@ -94,8 +91,9 @@ impl Hand<'_> {
                     }
                     waiting.add(left);
                 }
-                Task::Others(_) if !waiting.spans.is_empty() => {
-                    crew.busy(|| self.come_back(crew, &mut waiting, size))?;
+                Task::Others(spans) if !waiting.spans.is_empty() => {
+                    let alone = spans.iter().all(|span| span.waits);
+                    crew.busy(|| self.come_back(crew, &mut waiting, alone, size))?;
                 }
                 Task::Others(spans) => self.idle(crew, &mut still, spans)?,
                 Task::Over => break,
@@ -119,7 +117,7 @@ impl Hand<'_> {
                 if at.pass != crew.pass.number {
                     return Ok(Task::Over);
                 }
-                crew.seen(&at);
+                crew.seen(me, at.done);
                 if let Some(next) = at.next.take() {
                     let part = me.stretch(cut, &next, &at.end, units)?;
                     (at.next, at.spans) = (part.next, at.spans + 1);
@@ -140,10 +138,38 @@ impl Hand<'_> {
                 if let Some(span) = journal.take_span(&mut *me.work, &me.id, me.attempt, step.id, &worker, true)? {
                     return Ok(Task::Span(span));
                 }
-                let left = journal.spans(&mut *me.work, &me.id, me.attempt, step.id)?;
-                Ok(if left.is_empty() { Task::Over } else { Task::Others(left) })
+                Ok(me.left(crew, at.done)?)
             })
         })
+    }
+
+    /// Looks whether those go on whose spans are waited for, without writing anything: every writing transaction costs the
+    /// server a write to its disk. `None`: there may be something to take.
+    fn others_go_on(&mut self, crew: &Crew<'_>, still: &Standstill) -> Result<Option<Task>, RunError> {
+        if still.looks == 0 {
+            return Ok(None);
+        }
+        let step = crew.copying.step;
+        self.persist(&Patience::journal(step), |me| {
+            let journal = me.journal();
+            let at = journal.checkpoint(&mut *me.work, &me.id, me.attempt, step.id)?;
+            let Some(at) = at.filter(|at| at.pass == crew.pass.number && at.next.is_none()) else { return Ok(None) };
+            let task = me.left(crew, at.done)?;
+            // What stands still may be nobody's any more.
+            Ok(match &task {
+                Task::Others(spans) if spans.iter().any(|span| still.spans.contains(span)) => None,
+                Task::Others(_) | Task::Over | Task::Span(_) => Some(task),
+            })
+        })
+    }
+
+    /// Returns what of the pass others have.
+    fn left(&mut self, crew: &Crew<'_>, done: u64) -> Result<Task, Fail> {
+        let journal = self.journal();
+        let mut left = journal.spans(&mut *self.work, &self.id, self.attempt, crew.copying.step.id)?;
+        left.retain(|span| span.pass == crew.pass.number);
+        crew.seen(self, done + left.iter().map(|span| span.done).sum::<u64>());
+        Ok(if left.is_empty() { Task::Over } else { Task::Others(left) })
     }
 
     /// Goes through a span; returns it where it waits for rows that others have locked. One whose session was lost is taken
@@ -173,10 +199,9 @@ impl Hand<'_> {
     }
 
     /// Waits while anything holds windows back; returns whether there is still work for this crew.
-    fn may_go_on(&mut self, crew: &Crew<'_>) -> Result<bool, RunError> {
-        if crew.copying.mode != Mode::Inline {
-            self.valve.pass_while(self.env, Work::Window, || !crew.is_over())?;
-        }
+    pub(crate) fn may_go_on(&mut self, crew: &Crew<'_>) -> Result<bool, RunError> {
+        let work = if crew.is_inline() { Work::Small } else { Work::Window };
+        self.valve.pass_while(self.env, work, || !crew.is_over())?;
         while crew.is_held() && !crew.is_over() {
             let pause = self.jittered(IDLE.1);
             self.env.wait(pause)?;
@@ -187,10 +212,10 @@ impl Hand<'_> {
 
     /// Does the next window of a span until it is done or somebody holds a row of it. `None`: the connection was lost and
     /// made again, and the journal says how far the span is.
-    fn window(&mut self, crew: &Crew<'_>, span: &Span, size: &mut Size) -> Result<Option<Tried>, RunError> {
+    pub(crate) fn window(&mut self, crew: &Crew<'_>, span: &Span, size: &mut Size) -> Result<Option<Tried>, RunError> {
         let patience = crew.copying.patience();
         let first = self.env.clock.now();
-        let mut tries = 0;
+        let (mut tries, mut cancelled) = (0, 0);
         loop {
             size.aim(crew.target(self.valve));
             let began = self.env.clock.now();
@@ -221,6 +246,9 @@ impl Hand<'_> {
             }
             if fail.kind == FailKind::Conversion && !span.waits && size.halve() {
                 self.env.check_stop()?;
+            } else if fail.kind == FailKind::Cancelled {
+                cancelled += 1;
+                self.wait_after_cancel(size, cancelled, fail)?;
             } else if fail.is_transient() {
                 tries += 1;
                 self.wait_for_another_try(&patience, tries, first, fail)?;
@@ -228,6 +256,18 @@ impl Hand<'_> {
                 return Err(self.named(crew, span, size, fail));
             }
         }
+    }
+
+    /// Somebody else cancelled a window: a person, or a job that ends long statements. A few times it is done again.
+    fn wait_after_cancel(&mut self, size: &mut Size, times: u32, mut fail: Fail) -> Result<(), RunError> {
+        if times >= CANCELLED_MAX {
+            fail.message = format!("{} (somebody else cancelled this window {times} times in a row)", fail.message);
+            return Err(fail.into());
+        }
+        size.halve();
+        let pause = RETURN.0.saturating_mul(1 << times.min(10)).min(RETURN.1);
+        let pause = self.jittered(pause);
+        self.env.wait(pause)
     }
 
     fn tell_tried(
@@ -263,13 +303,14 @@ impl Hand<'_> {
         } else {
             self.stretch(copying.cut, from, &span.end, size.units())?
         };
-        if let Some((next, rows)) = self.fill(crew, span, from, &part, (copying.fill, false))? {
+        let limit = size.limit(self.lost_in_a_row);
+        if let Some((next, rows)) = self.fill(crew, span, from, &part, (copying.fill, false), limit)? {
             return Ok((Tried::Done(next, rows), part));
         }
         *met_locks = true;
         // `fill` gives nothing only where there is such a statement.
         let unlocked = copying.fill_unlocked.unwrap_or(copying.fill);
-        let filled = self.fill(crew, span, from, &part, (unlocked, true))?;
+        let filled = self.fill(crew, span, from, &part, (unlocked, true), limit)?;
         let (next, rows) = filled.ok_or_else(|| Fail::new(FailKind::LockTimeout, "rows are locked"))?;
         let tried = if span.waits && rows == 0 { Tried::Locked } else { Tried::Done(next, rows) };
         Ok((tried, part))
@@ -284,12 +325,14 @@ impl Hand<'_> {
         from: &Bound,
         part: &Stretch,
         (statement, passes_over): (&Sql, bool),
+        limit: Duration,
     ) -> Result<Option<(Span, u64)>, RunError> {
         let copying = crew.copying;
         let mut locked = false;
+        let leaves = crew.left_waiting.load(Ordering::SeqCst) < WAITS_MAX;
         let result = self.own(copying.patience().tries.each, |me| {
-            me.execute_all(copying.before, WINDOW)?;
-            let changed = me.execute(statement, &part.bounds(from), WINDOW);
+            me.execute_all(copying.before, limit)?;
+            let changed = me.execute(statement, &part.bounds(from), limit);
             locked = changed.as_ref().is_err_and(is_lock_timeout);
             let rows = changed?;
             let mut next = Span { done: span.done + part.units, rows: span.rows + rows, ..span.clone() };
@@ -298,11 +341,24 @@ impl Hand<'_> {
                 next.next.clone_from(&part.next);
             }
             if passes_over && !span.waits {
-                me.leave_waiting(span, from, part)?;
+                if leaves {
+                    me.leave_waiting(span, from, part)?;
+                } else {
+                    // A pass that changed something is followed by another, which finds these rows.
+                    next.rows += 1;
+                }
             }
             me.put_or_end(&next)?;
             Ok(Some((next, rows)))
         });
+        if result.is_ok() && passes_over && !span.waits && leaves {
+            crew.left_waiting.fetch_add(1, Ordering::SeqCst);
+        }
+        if span.waits && matches!(&result, Ok(Some((next, _))) if next.next.is_none()) {
+            // One that another process left was not counted here.
+            let less = |left: u32| Some(left.saturating_sub(1));
+            let _ = crew.left_waiting.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less);
+        }
         match result {
             Err(_) if locked && !passes_over && copying.fill_unlocked.is_some() => Ok(None),
             other => other,
@@ -330,59 +386,15 @@ impl Hand<'_> {
         Ok(journal.put_span(&mut *self.work, &self.id, self.attempt, span, Some(&worker))?)
     }
 
-    /// Tries the spans again that wait for rows which others have locked, after a pause that grows.
-    fn come_back(&mut self, crew: &Crew<'_>, waiting: &mut Waiting, size: &mut Size) -> Result<(), RunError> {
-        self.pause_before_coming_back(crew, waiting)?;
-        let (mut left, mut progress) = (Vec::new(), false);
-        for mut span in std::mem::take(&mut waiting.spans) {
-            if crew.is_over() || !self.may_go_on(crew)? {
-                return Ok(());
-            }
-            let before = self.reconnects;
-            match self.window(crew, &span, size)? {
-                // What this session had is nobody's now.
-                _ if self.reconnects != before => return Ok(()),
-                Some(Tried::Done(next, _)) => {
-                    progress = true;
-                    span = next;
-                    if span.next.is_some() {
-                        left.push(span);
-                    }
-                }
-                Some(Tried::Locked) => left.push(span),
-                None => return Ok(()),
-            }
-        }
-        waiting.spans = left;
-        waiting.rounds += 1;
-        if progress {
-            (waiting.rounds, waiting.paused) = (0, Duration::ZERO);
-        }
-        Ok(())
-    }
-
-    fn pause_before_coming_back(&mut self, crew: &Crew<'_>, waiting: &mut Waiting) -> Result<(), RunError> {
-        let patience = crew.copying.patience();
-        let step = crew.copying.step.id;
-        let blockers = self.blockers(patience.locks);
-        self.env.tell(&Progress::LockTry { step, try_no: waiting.rounds + 1, blockers: &blockers });
-        if waiting.paused >= patience.tries.budget {
-            return Err(RunError::BudgetSpent { step, budget: patience.tries.budget, blockers });
-        }
-        let pause = RETURN.0.saturating_mul(1 << waiting.rounds.min(10)).min(RETURN.1);
-        let pause = self.jittered(pause);
-        waiting.paused += pause;
-        self.env.wait(pause)
-    }
-
     /// Waits for the spans of others. Sessions of ours whose connection was cut may still stand on the server: when nothing
     /// has moved for long they are ended, and what they had is taken anew.
     fn idle(&mut self, crew: &Crew<'_>, still: &mut Standstill, spans: Vec<Span>) -> Result<(), RunError> {
         self.may_go_on(crew)?;
         // A worker of ours may clear dead rows for long, or wait for rows that others have locked.
         if still.spans != spans || crew.is_busy() {
-            *still = Standstill { spans, ..Standstill::default() };
+            still.paused = Duration::ZERO;
         }
+        still.spans = spans;
         if still.paused >= STALE && self.leads() {
             *still = Standstill::default();
             self.end_leftovers()?;
@@ -395,6 +407,10 @@ impl Hand<'_> {
 
     /// Names the smallest window that holds what failed.
     fn named(&mut self, crew: &Crew<'_>, span: &Span, size: &Size, mut fail: Fail) -> RunError {
+        // What the application's triggers raise may quote a row, and this is printed.
+        if fail.code.as_ref().is_some_and(|code| code.starts_with("P0")) {
+            fail.message = mask(&fail.message);
+        }
         if fail.kind == FailKind::Conversion {
             let cut = crew.copying.cut;
             let units = size.units();
@@ -411,13 +427,7 @@ impl Hand<'_> {
 
     /// Returns the error for a journal that has lost how far a step is.
     pub(crate) fn no_checkpoint(&self, step: u32) -> RunError {
-        RunError::BadJournal { id: self.id.clone(), why: format!("the checkpoint of step {step} is gone") }
-    }
-}
-
-impl Waiting {
-    fn add(&mut self, span: Option<Span>) {
-        self.spans.extend(span);
+        RunError::Rewound { what: format!("the checkpoint of step {step} is gone") }
     }
 }
 

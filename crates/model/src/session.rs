@@ -261,6 +261,12 @@ pub trait Journal: Send + Sync {
     /// [`FailKind::Usage`] for a journal of another format.
     fn install(&self, session: &mut dyn Session) -> Result<(), Fail>;
 
+    /// Refuses a journal that this version can neither read nor bring forward; changes nothing.
+    ///
+    /// # Errors
+    /// [`FailKind::Usage`], saying which version is to be used.
+    fn check_readable(&self, session: &mut dyn Session) -> Result<(), Fail>;
+
     /// Returns the database that the journal was created in or adopted by.
     ///
     /// # Errors
@@ -345,8 +351,8 @@ pub trait Journal: Send + Sync {
     /// Any [`Fail`].
     fn spans(&self, session: &mut dyn Session, id: &MigrationId, attempt: u32, step: u32) -> Result<Vec<Span>, Fail>;
 
-    /// Gives `worker` the first span that no living worker has, of those that wait (`waits`) or of those that do not; passes
-    /// over spans that others are taking at the moment.
+    /// Gives `worker` the first span of the checkpoint's pass that no living worker has, of those that wait (`waits`) or of
+    /// those that do not; passes over spans that others are taking at the moment.
     ///
     /// # Errors
     /// Any [`Fail`].
@@ -420,6 +426,13 @@ pub trait Journal: Send + Sync {
     /// # Errors
     /// Any [`Fail`].
     fn orders(&self, session: &mut dyn Session, id: &MigrationId) -> Result<Orders, Fail>;
+
+    /// Returns what people ordered, and keeps others from changing it until the transaction ends: what is changed of it must
+    /// not undo what somebody else orders at the same moment.
+    ///
+    /// # Errors
+    /// [`FailKind::LockTimeout`] when somebody else is changing it.
+    fn orders_to_change(&self, session: &mut dyn Session, id: &MigrationId) -> Result<Orders, Fail>;
 
     /// Writes what people order.
     ///

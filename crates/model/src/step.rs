@@ -193,8 +193,9 @@ pub struct Pace {
     pub vacuum: Sql,
     /// Gives one number: the table's size in bytes.
     pub size: Sql,
-    /// Gives one text for each snapshot, slot or prepared transaction that is older than `$1` seconds and keeps dead rows
-    /// from being cleared.
+    /// Gives two texts for each snapshot, slot or prepared transaction that is older than `$1` seconds and keeps dead rows
+    /// from being cleared: which, and `known`; `maybe` where it is not sure that it does, or
+    /// is hidden from our role.
     pub holders: Sql,
     /// Run after each so many percent of a pass.
     pub percent: u32,

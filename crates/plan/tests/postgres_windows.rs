@@ -98,6 +98,43 @@ const KEYED: &str = "CREATE TABLE t (o text NOT NULL, c int NOT NULL, k1 uuid NO
     generate_series(1, 20000) n; ANALYZE t;";
 
 #[test]
+fn a_key_whose_text_depends_on_a_session_s_settings_cuts_no_windows() {
+    let cuts_by_key = |name: &str, base: &str, collation: Option<&str>| {
+        let mut columns = vec![column("o", "text", "text", true), column("k", name, base, true)];
+        columns[1].collation = collation.map(str::to_owned);
+        let mut table = table("public", "t", columns);
+        table.indexes = vec![index("t_key", true, &[("k", false)], &[], None)];
+        let by = backfill(&filled(&catalog(table), "full", true, 13)).cut.by.clone();
+        matches!(by, CutBy::Keys { .. })
+    };
+    for (name, base) in [
+        ("smallint", "int2"),
+        ("bigint", "int8"),
+        ("numeric(9,2)", "numeric"),
+        ("text", "text"),
+        ("character(3)", "bpchar"),
+        ("uuid", "uuid"),
+        ("boolean", "bool"),
+        ("oid", "oid"),
+    ] {
+        assert!(cuts_by_key(name, base, None), "{name}");
+    }
+    for (name, base) in [
+        ("date", "date"),
+        ("timestamp without time zone", "timestamp"),
+        ("timestamp with time zone", "timestamptz"),
+        ("interval", "interval"),
+        ("double precision", "float8"),
+        ("money", "money"),
+        ("bytea", "bytea"),
+    ] {
+        assert!(!cuts_by_key(name, base, None), "{name}");
+    }
+    assert!(cuts_by_key("text", "text", Some("pg_catalog.\"C\"")));
+    assert!(!cuts_by_key("text", "text", Some("public.whatever_case")), "it may hold two texts for equal");
+}
+
+#[test]
 fn windows_by_a_key_have_each_row_once_and_use_its_index() {
     for server in segue_testkit::each_postgres() {
         let mut client = Client::connect(&server.database());
@@ -361,6 +398,29 @@ fn what_keeps_dead_rows_is_named_without_its_query() {
         assert!(held[0].ends_with(" s, idle in transaction"), "{held:?}");
         other.batch("COMMIT");
         assert_eq!(named(&mut client, "0"), [] as [&str; 0]);
+    }
+}
+
+#[test]
+fn sessions_that_our_role_cannot_look_into_are_told_apart() {
+    for server in segue_testkit::each_postgres() {
+        let url = server.database();
+        let (mut client, _other) = (Client::connect(&url), Client::connect(&url));
+        client.batch(waiting().1);
+        let planned = filled(&waiting().0, "hold", true, server.major());
+        let pace = backfill(&planned).pace.as_ref().expect("dead rows stay behind here");
+        let unsure = |client: &mut Client| {
+            let rows = run(client, &pace.holders, &["0"]).into_iter();
+            rows.filter(|row| row[1].as_deref() == Some("maybe")).filter_map(|row| row[0].clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(unsure(&mut client), [] as [&str; 0], "a superuser sees everything");
+        let role = format!("blind_{}", client.pid());
+        client.batch(&format!("CREATE ROLE {role}; SET ROLE {role}"));
+        let text = format!("sessions of other roles, which are hidden: GRANT pg_read_all_stats TO {role}");
+        assert_eq!(unsure(&mut client), [text]);
+        client.batch(&format!("RESET ROLE; GRANT pg_read_all_stats TO {role}; SET ROLE {role}"));
+        assert_eq!(unsure(&mut client), [] as [&str; 0]);
+        client.batch(&format!("RESET ROLE; DROP ROLE {role}"));
     }
 }
 

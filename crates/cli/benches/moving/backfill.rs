@@ -59,7 +59,21 @@ pub(crate) fn figures(server: &PostgresServer, rows: u64, runs: u32) -> Vec<Figu
         false => Figure::broken(name, Bar::AtMost(1.3), "no run came to its end"),
     });
     figures.push(reshape::backfill(server, rows, runs, best[2]));
+    figures.push(few_values(server, rows, runs));
     figures
+}
+
+/// The same with a secondary index of few values: there is no bar, and no rival that is spared what the server does there.
+fn few_values(server: &PostgresServer, rows: u64, runs: u32) -> Figure {
+    let name = "backfill ÷ giant UPDATE: 1 worker, default pacing, secondary index of few values";
+    let mut giant = 0.0_f64;
+    for _ in 0..runs {
+        giant = giant.max(People::new(server, rows, Key::FewValues).giant_update());
+    }
+    match best_rate(server, rows, Key::FewValues, runs) {
+        Ok(rate) => Figure::new(name, rate / giant, Bar::None, format!("{rate:.0} and {giant:.0} rows/s")),
+        Err(why) => Figure::broken(name, Bar::None, why),
+    }
 }
 
 /// A key whose order differs from the columns', against one that does not; with `large`, ten times the rows against one.

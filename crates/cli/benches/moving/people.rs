@@ -15,6 +15,9 @@ pub(crate) enum Key {
     Id,
     /// `(region, id)`, in a table whose columns come the other way round.
     Reordered,
+    /// `id`, and the secondary index is one of few values: each old row version that a server finds dead on the way is looked
+    /// up for it in the table.
+    FewValues,
 }
 
 const CREATE: &str = "CREATE TABLE people (
@@ -23,6 +26,7 @@ const CREATE: &str = "CREATE TABLE people (
     first_name text NOT NULL,
     last_name text NOT NULL,
     city text NOT NULL,
+    email text NOT NULL,
     note text NOT NULL,
     PRIMARY KEY (id))";
 const CREATE_REORDERED: &str = "CREATE TABLE people (
@@ -31,12 +35,14 @@ const CREATE_REORDERED: &str = "CREATE TABLE people (
     first_name text NOT NULL,
     last_name text NOT NULL,
     city text NOT NULL,
+    email text NOT NULL,
     note text NOT NULL,
     PRIMARY KEY (region, id))";
 const FILL: &str = "INSERT INTO people
-SELECT n, (n * 7919) % 50, 'First' || n, 'Last' || n, 'City' || (n * 31) % 5000, repeat('x', 38)
+SELECT n, (n * 7919) % 50, 'First' || n, 'Last' || n, 'City' || (n * 31) % 5000, 'p' || n || '@example.com', repeat('x', 18)
 FROM generate_series({from}::bigint, {to}::bigint) AS n";
-const INDEX: &str = "CREATE INDEX people_city ON people (city)";
+const INDEX: &str = "CREATE INDEX people_email ON people (email)";
+const INDEX_OF_FEW_VALUES: &str = "CREATE INDEX people_city ON people (city)";
 
 /// What a person would write for a database that nobody uses.
 const UP: &str = "ALTER TABLE people ADD COLUMN full_name text;
@@ -77,7 +83,7 @@ impl<'a> People<'a> {
         let url = server.database();
         let mut client = Client::connect(&url);
         client.batch(match key {
-            Key::Id => CREATE,
+            Key::Id | Key::FewValues => CREATE,
             Key::Reordered => CREATE_REORDERED,
         });
         let mut from = 1;
@@ -86,7 +92,7 @@ impl<'a> People<'a> {
             client.batch(&FILL.replace("{from}", &from.to_string()).replace("{to}", &to.to_string()));
             from = to + 1;
         }
-        client.batch(INDEX);
+        client.batch(if key == Key::FewValues { INDEX_OF_FEW_VALUES } else { INDEX });
         client.batch("VACUUM ANALYZE people");
         client.batch("CHECKPOINT");
         let project = project(UP, DOWN);

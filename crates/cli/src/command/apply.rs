@@ -21,7 +21,7 @@ use crate::config::Config;
 use crate::database::Database;
 use crate::failure::Failure;
 use crate::operate::{self, Wish};
-use crate::outcome::{self, Told};
+use crate::outcome;
 use crate::planning;
 use crate::project::{Project, Texts};
 use crate::quarantine;
@@ -121,13 +121,13 @@ impl Work<'_> {
         database: &mut Database,
         ids: &[MigrationId],
         wish: Wish,
-        outcomes: &mut Vec<Told>,
+        outcomes: &mut Vec<Outcome>,
     ) -> Result<(), Failure> {
         let connector = Arc::clone(&database.connector);
         operate::run_as(connector.as_ref(), self.config, wish, |run| {
             for id in ids {
                 match self.one(database, id, run) {
-                    Ok(outcome) => outcomes.push(Told::new(outcome, database)),
+                    Ok(outcome) => outcomes.push(outcome),
                     Err(failure) => return Err(quarantine::explained(failure, database, id)),
                 }
             }

@@ -10,7 +10,7 @@ use crate::choice::{self, Chosen};
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::operate;
-use crate::outcome::{self, Told};
+use crate::outcome;
 
 /// What a person must say before something is dropped.
 #[derive(Debug, Clone, Copy)]
@@ -23,7 +23,7 @@ pub(super) struct Consent {
 
 /// Drops the old shape, after a copy of it was made.
 pub(super) fn run(config: &Config, which: &Which, consent: Consent, format: Format) -> Result<(), Failure> {
-    let Chosen { mut database, records, id } = choice::open(config, which, &[State::Contracted])?;
+    let Chosen { database, records, id } = choice::open(config, which, &[State::Contracted])?;
     if let Some(record) = records.iter().find(|record| record.id == id && record.state == State::Contracted) {
         check_consent(record, consent)?;
     }
@@ -31,7 +31,7 @@ pub(super) fn run(config: &Config, which: &Which, consent: Consent, format: Form
     let said = Said { cleanup_agreed: consent.yes && consent.references, ..Said::default() };
     let outcome =
         operate::run(database.connector.as_ref(), config, |run| run.cleanup(&id, said).map_err(operate::failure))?;
-    outcome::show(&Told::new(outcome, &mut database), format)
+    outcome::show(&outcome, format)
 }
 
 /// Refuses, saying what would be dropped, until the person has agreed to both.

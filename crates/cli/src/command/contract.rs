@@ -8,13 +8,13 @@ use crate::choice::{self, Chosen};
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::operate;
-use crate::outcome::{self, Told};
+use crate::outcome;
 
 /// Hides the old shape.
 pub(super) fn run(config: &Config, which: &Which, old_version_stopped: bool, format: Format) -> Result<(), Failure> {
-    let Chosen { mut database, id, .. } = choice::open(config, which, &[State::Flipped])?;
+    let Chosen { database, id, .. } = choice::open(config, which, &[State::Flipped])?;
     let said = Said { old_version_stopped, ..Said::default() };
     let outcome =
         operate::run(database.connector.as_ref(), config, |run| run.contract(&id, said).map_err(operate::failure))?;
-    outcome::show(&Told::new(outcome, &mut database), format)
+    outcome::show(&outcome, format)
 }

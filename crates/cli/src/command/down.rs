@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::database::Database;
 use crate::failure::Failure;
 use crate::operate;
-use crate::outcome::{self, Told};
+use crate::outcome;
 use crate::project::{Project, down_id};
 
 /// Plans the down file of a finished migration as a change of its own, and carries it out as far as needs no person.
@@ -36,7 +36,7 @@ pub(super) fn run(config: &Config, which: &Which, to: Option<To>, format: Format
     let connector = Arc::clone(&database.connector);
     let target = apply::target(to, plan.strategy);
     let outcome = operate::run(connector.as_ref(), config, |run| run.apply(&plan, target).map_err(operate::failure))?;
-    outcome::show(&Told::new(outcome, &mut database), format)
+    outcome::show(&outcome, format)
 }
 
 fn check_finished(id: &MigrationId, records: &[Record]) -> Result<(), Failure> {

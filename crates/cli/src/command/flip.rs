@@ -7,11 +7,11 @@ use crate::choice::{self, Chosen};
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::operate;
-use crate::outcome::{self, Told};
+use crate::outcome;
 
 /// Makes the new shape the truth.
 pub(super) fn run(config: &Config, which: &Which, format: Format) -> Result<(), Failure> {
-    let Chosen { mut database, id, .. } = choice::open(config, which, &[State::Ready])?;
+    let Chosen { database, id, .. } = choice::open(config, which, &[State::Ready])?;
     let outcome = operate::run(database.connector.as_ref(), config, |run| run.flip(&id).map_err(operate::failure))?;
-    outcome::show(&Told::new(outcome, &mut database), format)
+    outcome::show(&outcome, format)
 }

@@ -8,7 +8,7 @@ use crate::choice::{self, Chosen};
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::operate;
-use crate::outcome::{self, Told};
+use crate::outcome;
 
 /// Where a migration can be taken back from.
 const UNFINISHED: [State; 6] =
@@ -16,8 +16,8 @@ const UNFINISHED: [State; 6] =
 
 /// Takes back a migration that is not cleaned up.
 pub(super) fn run(config: &Config, which: &Which, said: Said, format: Format) -> Result<(), Failure> {
-    let Chosen { mut database, id, .. } = choice::open(config, which, &UNFINISHED)?;
+    let Chosen { database, id, .. } = choice::open(config, which, &UNFINISHED)?;
     let outcome =
         operate::run(database.connector.as_ref(), config, |run| run.rollback(&id, said).map_err(operate::failure))?;
-    outcome::show(&Told::new(outcome, &mut database), format)
+    outcome::show(&outcome, format)
 }

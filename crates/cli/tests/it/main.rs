@@ -16,6 +16,7 @@ mod locks;
 mod operate;
 mod progress;
 mod project;
+mod sqlite_cleanup;
 mod sqlite_life;
 mod sqlite_rebuild;
 mod sync_rules;

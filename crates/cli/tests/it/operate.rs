@@ -81,6 +81,19 @@ fn a_paused_run_can_be_interrupted_and_goes_on_later() {
 }
 
 #[test]
+fn a_journal_of_another_format_takes_no_orders() {
+    for slow in Slow::each() {
+        slow.segue().ok(&["apply", "--to", "expand"]);
+        slow.has_format(99);
+        for order in [&["pause", "1_label"][..], &["tune", "1_label", "workers=2"]] {
+            let output = slow.segue().run(order);
+            assert_eq!(output.code, 2, "{}: {}{}", slow.name, output.stdout, output.stderr);
+            assert!(output.stderr.contains("has format 99"), "{}: {}", slow.name, output.stderr);
+        }
+    }
+}
+
+#[test]
 fn tune_changes_workers_and_windows_of_a_run() {
     let Some(slow) = Slow::postgres() else { return };
     let run = slow.segue().spawn(&["apply", "--set", "workers=1"]);
@@ -98,7 +111,11 @@ fn tune_changes_workers_and_windows_of_a_run() {
     assert_eq!(output.code, 0, "{}", output.stderr);
     let reset = slow.segue().ok(&["tune", "1_label", "--reset", "--format", "json"]);
     let reset: serde_json::Value = serde_json::from_str(&reset).unwrap();
-    assert_eq!(reset["settings"]["window"]["from"], "default", "{reset}");
+    // What was ordered is gone: the file speaks again where it says something.
+    let window = &reset["settings"]["window"];
+    assert_eq!((&window["from"], &window["value"]), (&"file".into(), &"20ms".into()), "{reset}");
+    assert_eq!(reset["settings"]["pacing"]["from"], "default", "{reset}");
+    assert!(reset["settings"]["workers"].is_null(), "{reset}");
 }
 
 #[test]

@@ -214,12 +214,9 @@ fn is_swap(sql: &Sql) -> bool {
     sql.as_str() == "PRAGMA legacy_alter_table = ON"
 }
 
-/// Plans the column `n` in place of `o`, as if the table were large.
+/// Plans the column `n` in place of `o`.
 fn plan(session: &mut dyn Session) -> Planned {
-    let mut catalog: Catalog = session.inspect().unwrap();
-    for table in &mut catalog.tables {
-        table.size.rows = Some(1_000_000);
-    }
+    let catalog: Catalog = session.inspect().unwrap();
     let server = session.server().unwrap();
     let migration = Migration {
         id: MigrationId::new("20261120_rebuild").unwrap(),
@@ -296,7 +293,7 @@ fn a_plain_table_ends_as_the_naive_ddl_and_every_step_can_be_read() {
     ];
     assert_eq!(titles.len(), begins.len(), "{titles:#?}");
     assert!(titles.iter().zip(begins).all(|(title, begin)| title.starts_with(begin)), "{titles:#?}");
-    assert!(lab.plan.notes.iter().any(|note| note.contains("by one online rebuild, because it has 1,000,000 rows")));
+    assert!(lab.plan.notes.iter().any(|note| note.contains("by one online rebuild, whatever its size")));
     lab.clean(&|_| {});
     lab.assert_as_naive();
 }
@@ -449,7 +446,7 @@ fn what_is_wrong_in_the_copy_is_named_and_repaired() {
     let (_, verify) = lab.verification();
     let beyond = "the copy has rows beyond the first or the last of the table";
     assert_eq!(lab.wrong(verify), [beyond, "rowid 3 is not in the copy", "rowid 5 differs"]);
-    lab.transaction(&verify.before_repair).unwrap();
+    lab.write(&format!("DELETE FROM \"{copy}\" WHERE id = 99"));
     lab.pass(&verify.cut, &verify.repair_from_old, &mut || {}).unwrap();
     assert_eq!(lab.wrong(verify), Vec::<String>::new());
     let trigger = lab.texts("SELECT name FROM sqlite_schema WHERE name LIKE 'segue\\_cu%' ESCAPE '\\'").remove(0);

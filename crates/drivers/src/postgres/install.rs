@@ -34,6 +34,15 @@ pub(super) fn install(session: &mut dyn Session) -> Result<(), Fail> {
     made
 }
 
+/// See [`segue_model::session::Journal::check_readable`].
+pub(super) fn check_readable(session: &mut dyn Session) -> Result<(), Fail> {
+    match format(session)? {
+        format if format == i64::from(FORMAT) => Ok(()),
+        format if format == i64::from(BEFORE) => nothing_under_way(session),
+        format => Err(other_format(&format.to_string(), &[])),
+    }
+}
+
 fn install_inside(session: &mut dyn Session, identity: Option<&Identity>) -> Result<(), Fail> {
     // CREATE … IF NOT EXISTS is no protection against another run at the same moment; this lock is.
     session.query("SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('segue journal'))", &[], LIMIT)?;
@@ -65,14 +74,18 @@ fn create(session: &mut dyn Session, identity: &Identity) -> Result<(), Fail> {
 /// while none is under way, and none begins meanwhile.
 fn bring_forward(session: &mut dyn Session) -> Result<(), Fail> {
     session.execute("LOCK TABLE segue.migration IN SHARE ROW EXCLUSIVE MODE", &[], LIMIT).map_err(needs_owner)?;
-    let rows = session.query("SELECT id, state FROM segue.migration ORDER BY id COLLATE \"C\"", &[], LIMIT)?;
-    let under_way = under_way(&rows)?;
-    if !under_way.is_empty() {
-        return Err(other_format(&BEFORE.to_string(), &under_way));
-    }
+    nothing_under_way(session)?;
     session.execute("DROP TABLE segue.checkpoint", &[], LIMIT).map_err(needs_owner)?;
     session.execute(include_str!("moving.sql"), &[], LIMIT).map_err(needs_owner)?;
     session.execute("UPDATE segue.meta SET format = $1::int", &[Value::from(i64::from(FORMAT))], LIMIT).map(drop)
+}
+
+fn nothing_under_way(session: &mut dyn Session) -> Result<(), Fail> {
+    let rows = session.query("SELECT id, state FROM segue.migration ORDER BY id COLLATE \"C\"", &[], LIMIT)?;
+    match under_way(&rows)?.as_slice() {
+        [] => Ok(()),
+        under_way => Err(other_format(&BEFORE.to_string(), under_way)),
+    }
 }
 
 fn needs_owner(fail: Fail) -> Fail {

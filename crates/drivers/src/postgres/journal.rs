@@ -42,6 +42,10 @@ impl Journal for PostgresJournal {
         install::install(session)
     }
 
+    fn check_readable(&self, session: &mut dyn Session) -> Result<(), Fail> {
+        install::check_readable(session)
+    }
+
     fn identity(&self, session: &mut dyn Session) -> Result<Identity, Fail> {
         let rows = session.query("SELECT system, database, timeline FROM segue.meta", &[], LIMIT)?;
         let row = rows.first().ok_or_else(|| damaged("`segue.meta` is empty"))?;
@@ -205,6 +209,10 @@ impl Journal for PostgresJournal {
 
     fn orders(&self, session: &mut dyn Session, id: &MigrationId) -> Result<Orders, Fail> {
         orders::orders(session, id)
+    }
+
+    fn orders_to_change(&self, session: &mut dyn Session, id: &MigrationId) -> Result<Orders, Fail> {
+        orders::orders_to_change(session, id)
     }
 
     fn set_orders(&self, session: &mut dyn Session, id: &MigrationId, orders: &Orders) -> Result<(), Fail> {

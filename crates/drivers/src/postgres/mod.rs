@@ -22,16 +22,20 @@ mod statements;
 mod tls;
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 
 use segue_model::engine::Engine;
 use segue_model::session::{Connector, Fail, Journal, Session};
 
 use self::journal::PostgresJournal;
+use self::lag::Lag;
 use self::resolver::Target;
 
 /// Makes sessions to one PostgreSQL database.
 pub struct PostgresConnector {
     target: Target,
+    /// What its sessions have seen of standbys, each going on from where another was.
+    lag: Arc<Mutex<Lag>>,
 }
 
 impl PostgresConnector {
@@ -40,7 +44,7 @@ impl PostgresConnector {
     /// # Errors
     /// [`segue_model::session::FailKind::Usage`], naming what is wrong, never a password.
     pub fn new(url: &str, env: &BTreeMap<String, String>) -> Result<Self, Fail> {
-        Ok(Self { target: resolver::resolve(url, env)? })
+        Ok(Self { target: resolver::resolve(url, env)?, lag: Arc::default() })
     }
 }
 
@@ -59,7 +63,7 @@ impl Connector for PostgresConnector {
     }
 
     fn connect(&self, label: &str) -> Result<Box<dyn Session>, Fail> {
-        Ok(Box::new(connect::connect(&self.target, label)?))
+        Ok(Box::new(connect::connect(&self.target, label)?.sharing(Arc::clone(&self.lag))))
     }
 
     fn journal(&self) -> &dyn Journal {

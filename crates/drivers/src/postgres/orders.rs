@@ -15,6 +15,17 @@ pub(super) fn orders(session: &mut dyn Session, id: &MigrationId) -> Result<Orde
     rows.first().map_or_else(|| Ok(Orders::default()), journal_row::orders)
 }
 
+/// See [`segue_model::session::Journal::orders_to_change`].
+pub(super) fn orders_to_change(session: &mut dyn Session, id: &MigrationId) -> Result<Orders, Fail> {
+    // A row that is not there cannot be locked: of two who make it, one waits for the other.
+    let sql = "INSERT INTO segue.control (migration, paused_by, tuning) VALUES ($1, $2, $3) ON CONFLICT (migration) DO NOTHING";
+    let [paused_by, tuning] = journal_row::orders_values(&Orders::default());
+    session.execute(sql, &[id_value(id), paused_by, tuning], LIMIT).map_err(of_older_format)?;
+    let sql = "SELECT paused_by, tuning FROM segue.control WHERE migration = $1 FOR UPDATE";
+    let rows = session.query(sql, &[id_value(id)], LIMIT)?;
+    rows.first().map_or_else(|| Ok(Orders::default()), journal_row::orders)
+}
+
 /// See [`segue_model::session::Journal::set_orders`].
 pub(super) fn set_orders(session: &mut dyn Session, id: &MigrationId, orders: &Orders) -> Result<(), Fail> {
     let sql = "INSERT INTO segue.control (migration, paused_by, tuning) VALUES ($1, $2, $3) \

@@ -4,6 +4,6 @@ SELECT EXISTS (
   WHERE a.datname = pg_catalog.current_database() AND a.usesysid IS NOT NULL
     AND a.pid <> pg_catalog.pg_backend_pid()
     AND COALESCE(a.backend_type, 'client backend') = 'client backend'
-    AND NOT pg_catalog.starts_with(COALESCE(a.application_name, ''), 'segue ')
+    AND COALESCE(a.application_name, '') OPERATOR(pg_catalog.!~) '^segue:? '
     AND (a.state IS DISTINCT FROM 'idle'
       OR a.state_change > pg_catalog.clock_timestamp() - INTERVAL '2 s'))

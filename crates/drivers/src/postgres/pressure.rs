@@ -95,10 +95,11 @@ fn highest(rows: &[&Row]) -> Reading {
 
 fn replica_lag(rows: &[&Row], lag: &mut Lag, asked: Instant) -> Reading {
     let place = |row: &Row, at: usize| row.get(at).and_then(Value::as_str).and_then(|text| text.parse::<u64>().ok());
-    let current = rows.iter().find(|row| text(row, 1) == "current").and_then(|row| place(row, 2));
-    let Some(current) = current else {
+    let here = rows.iter().find(|row| text(row, 1) == "current");
+    let Some((here, current)) = here.and_then(|row| Some((row, place(row, 2)?))) else {
         return Reading::Unknown("the server does not tell its place in the WAL".to_owned());
     };
+    lag.is_on(&text(here, 3));
     let standbys = rows.iter().filter(|row| text(row, 1) == "standby").map(|row| Standby {
         name: text(row, 2),
         replayed: place(row, 3),
@@ -123,9 +124,22 @@ fn disk_free(rows: &[&Row], reached: &Endpoint) -> Reading {
         return elsewhere();
     };
     let tablespaces = rows.iter().filter(|row| text(row, 1) == "tablespace").map(|row| text(row, 2));
-    // What is inside the data folder may be closed to us, and then is on the same disk as a rule.
-    let others = tablespaces.chain([data + "/pg_wal"]).filter_map(|folder| disk::free_bytes(Path::new(&folder)));
-    Reading::Value(others.fold(free, f64::min))
+    least_free(free, tablespaces.chain([data + "/pg_wal"]))
+}
+
+/// Returns the least room of all disks. What cannot be reached may be the fullest: `pg_wal` is often a disk of its own, and
+/// the folder that it stands in is open to the server's user alone.
+fn least_free(free: f64, folders: impl Iterator<Item = String>) -> Reading {
+    let mut least = free;
+    for folder in folders {
+        match disk::free_bytes(Path::new(&folder)) {
+            Some(free) => least = least.min(free),
+            None => {
+                return Reading::Unknown(["`", &folder, "` cannot be looked at by the user that runs this"].concat());
+            }
+        }
+    }
+    Reading::Value(least)
 }
 
 /// Returns whether our backend is a process of this machine.
@@ -135,4 +149,19 @@ fn runs_here(backend: &str, reached: &Endpoint) -> bool {
     }
     let title = std::fs::read(Path::new("/proc").join(backend).join("cmdline"));
     title.is_ok_and(|title| title.starts_with(b"postgres"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_disk_that_cannot_be_reached_leaves_the_free_room_unknown() {
+        let folder = tempfile::tempdir().unwrap();
+        let here = folder.path().display().to_string();
+        assert_eq!(least_free(1.0, [here.clone()].into_iter()), Reading::Value(1.0));
+        let wal = here.clone() + "/pg_wal";
+        let told = least_free(1.0, [here, wal.clone()].into_iter());
+        assert!(matches!(&told, Reading::Unknown(why) if why.contains(&wal)), "{told:?}");
+    }
 }

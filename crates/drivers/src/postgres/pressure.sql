@@ -16,14 +16,16 @@ other AS (
   FROM pg_catalog.pg_stat_activity a
   WHERE a.pid <> pg_catalog.pg_backend_pid() AND a.usesysid IS NOT NULL AND a.datid IS NOT NULL
     AND COALESCE(a.backend_type, 'client backend') = 'client backend'
-    AND NOT pg_catalog.starts_with(COALESCE(a.application_name, ''), 'segue ')),
+    AND COALESCE(a.application_name, '') OPERATOR(pg_catalog.!~) '^segue:? '),
 activity AS MATERIALIZED (
   SELECT count(*) FILTER (WHERE o.backend_type IS NULL) > 0 AS hidden,
     count(*) FILTER (WHERE o.state <> 'idle') AS active,
     count(*) FILTER (WHERE o.wait_event_type = 'Lock') AS waiting,
     greatest(0, COALESCE(EXTRACT(epoch FROM pg_catalog.clock_timestamp() - min(o.xact_start)), 0)) AS longest
   FROM other o)
-SELECT 'replica_lag', 'current', (pg_catalog.pg_current_wal_flush_lsn() - '0/0')::text, NULL, NULL, NULL
+-- The timeline is what a file of WAL is named by first.
+SELECT 'replica_lag', 'current', (pg_catalog.pg_current_wal_flush_lsn() - '0/0')::text,
+  pg_catalog.left(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_flush_lsn()), 8), NULL, NULL
 WHERE {replica_lag}
 UNION ALL
 SELECT 'replica_lag', 'standby', s.name, (s.replay_lsn - '0/0')::text, (s.flush_lsn - '0/0')::text,

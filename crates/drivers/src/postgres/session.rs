@@ -1,6 +1,6 @@
 //! [`Session`] over one connection.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use segue_model::catalog::Catalog;
@@ -54,8 +54,8 @@ pub(super) struct PostgresSession {
     /// The question for a shape is prepared; it stays so whatever becomes of the transaction.
     shape_prepared: bool,
     statements: Statements,
-    /// What [`Session::pressure`] saw before.
-    lag: Lag,
+    /// What [`Session::pressure`] saw before, here and in other sessions of the process.
+    lag: Arc<Mutex<Lag>>,
     /// The place in the WAL that standbys are asked for, until they have it or more is committed here.
     standby_mark: Option<String>,
 }
@@ -83,9 +83,14 @@ impl PostgresSession {
             lock_timeout_ms: None,
             lock_wait: Duration::ZERO,
             shape_prepared: false,
-            lag: Lag::default(),
+            lag: Arc::default(),
             standby_mark: None,
         }
+    }
+
+    /// Goes on from what other sessions have seen of standbys.
+    pub(super) fn sharing(self, lag: Arc<Mutex<Lag>>) -> Self {
+        Self { lag, ..self }
     }
 
     /// Sends one message and keeps account of what it does to the transaction.
@@ -345,10 +350,12 @@ impl Session for PostgresSession {
 
     fn pressure(&mut self, signals: &[Signal]) -> Result<Vec<(Signal, Reading)>, Fail> {
         let sql = pressure::question(signals, self.login.version);
+        let lag = Arc::clone(&self.lag);
+        // Kept while the server is asked: of two sessions that look, what one sees later is noted later.
+        let mut lag = lag.lock().unwrap_or_else(PoisonError::into_inner);
         let asked = Instant::now();
         let rows = self.run(sql.as_str(), &[], SHORT)?.rows;
-        let reached = &self.wire.route().endpoint;
-        Ok(pressure::readings(signals, &rows, &mut self.lag, asked, reached))
+        Ok(pressure::readings(signals, &rows, &mut lag, asked, &self.wire.route().endpoint))
     }
 
     fn others_at_work(&mut self) -> Result<bool, Fail> {

@@ -18,6 +18,11 @@ const FIRST_READ: Duration = Duration::from_secs(10);
 /// without a write-ahead log nobody reads from then on: our windows stay well below it.
 const CACHE: &str = "PRAGMA main.cache_size = -16384";
 
+/// After how many pages in the write-ahead log a COMMIT of ours, which by then has given the lock back, copies them to the
+/// file without waiting for anybody: well before the 1000 at which the application's own COMMIT would do it, and wait for the
+/// disk with pages that we wrote.
+const CHECKPOINT: &str = "PRAGMA wal_autocheckpoint = 250";
+
 /// Opens the file; `fresh_name` is what it is called while it has no journal.
 pub(super) fn open(address: &Address, fresh_name: String) -> Result<SqliteSession, Fail> {
     // Never SQLITE_OPEN_CREATE: a mistyped path must not become an empty database. Without SQLITE_OPEN_URI a path is a path.
@@ -26,7 +31,7 @@ pub(super) fn open(address: &Address, fresh_name: String) -> Result<SqliteSessio
         .map_err(|cause| unusable(address, &error::translated(cause, None)))?;
     let watch = settle(&mut connection).map_err(|cause| error::translated(cause, None))?;
     let mut session = SqliteSession::new(connection, watch, address.clone(), fresh_name);
-    for sql in ["PRAGMA main.schema_version", CACHE] {
+    for sql in ["PRAGMA main.schema_version", CACHE, CHECKPOINT] {
         session.query(sql, &[], FIRST_READ).map_err(|fail| unusable(address, &fail))?;
     }
     Ok(session)
@@ -51,10 +56,11 @@ fn unusable(address: &Address, fail: &Fail) -> Fail {
     let message = match fail.kind {
         FailKind::LockTimeout => format!("`{shown}` is locked by another process: {}", fail.message),
         FailKind::Usage => format!("`{shown}` is not a SQLite database: check the path ({})", fail.message),
+        FailKind::DiskFull => format!("the disk of `{shown}` has no room for the files beside it: {}", fail.message),
         _ => format!("`{shown}` cannot be opened: {}", fail.message),
     };
     let kind = match fail.kind {
-        FailKind::LockTimeout | FailKind::Permission => fail.kind,
+        FailKind::LockTimeout | FailKind::Permission | FailKind::DiskFull => fail.kind,
         _ => FailKind::Usage,
     };
     Fail { kind, message, ..fail.clone() }

@@ -42,6 +42,8 @@ fn kind_of(code: i32, message: &str, watch: Option<&Watch>) -> FailKind {
         _ => {}
     }
     match code & 0xff {
+        // The index of the write-ahead log could not be made as large as it must be.
+        _ if code == ffi::SQLITE_IOERR_SHMSIZE => FailKind::DiskFull,
         ffi::SQLITE_BUSY | ffi::SQLITE_LOCKED => FailKind::LockTimeout,
         ffi::SQLITE_INTERRUPT if watch.is_some_and(Watch::is_late) && !watch.is_some_and(Watch::is_cancelled) => {
             FailKind::Deadline

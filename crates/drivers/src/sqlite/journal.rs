@@ -82,6 +82,10 @@ impl Journal for SqliteJournal {
         install::install(session)
     }
 
+    fn check_readable(&self, session: &mut dyn Session) -> Result<(), Fail> {
+        install::check_readable(session)
+    }
+
     fn identity(&self, session: &mut dyn Session) -> Result<Identity, Fail> {
         install::check_readable(session)?;
         let system = install::meta(session, "system")?.unwrap_or_default();
@@ -228,6 +232,11 @@ impl Journal for SqliteJournal {
     }
 
     fn orders(&self, session: &mut dyn Session, id: &MigrationId) -> Result<Orders, Fail> {
+        orders::orders(session, id)
+    }
+
+    /// A transaction that writes keeps every other one out.
+    fn orders_to_change(&self, session: &mut dyn Session, id: &MigrationId) -> Result<Orders, Fail> {
         orders::orders(session, id)
     }
 

@@ -1,7 +1,7 @@
 //! One connection: statements with their limits.
 
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use rusqlite::config::DbConfig;
 use rusqlite::types::ValueRef;
@@ -26,6 +26,9 @@ const COMMIT_LIMIT: Duration = Duration::from_secs(300);
 /// behind a long reader a long wait stops every other one.
 const COMMIT_WAIT: Duration = Duration::from_millis(50);
 
+/// The least time between two checkpoints of a session that only reads.
+const CHECKPOINT_EVERY: Duration = Duration::from_millis(250);
+
 /// A connection to a database file.
 pub(super) struct SqliteSession {
     connection: Connection,
@@ -33,13 +36,15 @@ pub(super) struct SqliteSession {
     pub(super) address: Address,
     pub(super) fresh_name: String,
     transaction: Option<Begin>,
+    checkpointed: Instant,
     /// What others did to the file, as [`Session::others_at_work`] saw it.
     pub(super) seen: Seen,
 }
 
 impl SqliteSession {
     pub(super) fn new(connection: Connection, watch: Arc<Watch>, address: Address, fresh_name: String) -> Self {
-        Self { connection, watch, address, fresh_name, transaction: None, seen: Seen::default() }
+        let (transaction, checkpointed, seen) = (None, Instant::now(), Seen::default());
+        Self { connection, watch, address, fresh_name, transaction, checkpointed, seen }
     }
 
     /// Returns whether SQLite itself refuses writes to the file.
@@ -84,6 +89,16 @@ impl SqliteSession {
         self.limited(COMMIT_LIMIT, |connection| rows_of(connection, sql, &[])).map(|_| ())
     }
 
+    /// Copies the pages of the write-ahead log that nobody reads any more to the file, without waiting for anybody. While we
+    /// only read, the application's own COMMITs would do it, each time for a thousand pages at once.
+    fn checkpoint_in_passing(&mut self) {
+        if self.checkpointed.elapsed() >= CHECKPOINT_EVERY && !self.address.read_only {
+            // What is not copied now will be by whoever commits next.
+            let _ = self.statement("PRAGMA main.wal_checkpoint(PASSIVE)");
+            self.checkpointed = Instant::now();
+        }
+    }
+
     fn end_of_transaction(&mut self) {
         match self.transaction.take() {
             Some(Begin::Read) => {
@@ -92,6 +107,14 @@ impl SqliteSession {
             }
             Some(Begin::Write { .. }) => self.usual_schema_rules(),
             None => {}
+        }
+    }
+
+    /// Lets `"text"` in the schema be a text, as it was when somebody wrote it.
+    fn read_quotes_as_the_schema_does(&self, on: bool) {
+        for rule in [DbConfig::SQLITE_DBCONFIG_DQS_DDL, DbConfig::SQLITE_DBCONFIG_DQS_DML] {
+            // Fails only for a connection that is closed.
+            let _ = self.connection.set_db_config(rule, on);
         }
     }
 
@@ -143,9 +166,13 @@ impl Session for SqliteSession {
             Some(Begin::Write { lock_wait }) => lock_wait.min(COMMIT_WAIT),
             Some(Begin::Read) | None => COMMIT_WAIT,
         };
+        let only_read = matches!(self.transaction, Some(Begin::Read));
         let result = self.once(COMMIT_LIMIT, wait, |connection| rows_of(connection, "COMMIT", &[]));
         // A COMMIT that did not get past the readers leaves the transaction open, and every new reader out.
         self.rollback();
+        if only_read && result.is_ok() {
+            self.checkpoint_in_passing();
+        }
         result.map(|_| ())
     }
 
@@ -162,12 +189,15 @@ impl Session for SqliteSession {
     }
 
     fn execute(&mut self, sql: &str, params: &[Value], limit: Duration) -> Result<u64, Fail> {
-        self.limited(limit, |connection| {
+        self.read_quotes_as_the_schema_does(reads_the_whole_schema(sql));
+        let result = self.limited(limit, |connection| {
             let before = connection.total_changes();
             rows_of(connection, sql, params)?;
             // `changes` still tells of an earlier statement after one that changes no row.
             Ok(if connection.total_changes() == before { 0 } else { connection.changes() })
-        })
+        });
+        self.read_quotes_as_the_schema_does(false);
+        result
     }
 
     fn query(&mut self, sql: &str, params: &[Value], limit: Duration) -> Result<Vec<Row>, Fail> {
@@ -180,11 +210,16 @@ impl Session for SqliteSession {
     }
 
     fn backend(&mut self) -> Result<(i64, String), Fail> {
+        // Tells one process from another that has its number later, whatever the clock says.
         static START: OnceLock<String> = OnceLock::new();
-        let start = START.get_or_init(|| {
-            let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-            format!("{}.{:09}", since.as_secs(), since.subsec_nanos())
-        });
+        let start = match START.get() {
+            Some(start) => start,
+            None => {
+                let rows = self.query("SELECT lower(hex(randomblob(16)))", &[], Duration::from_secs(1))?;
+                let drawn = rows.first().and_then(|row| row.first()).and_then(Value::as_str).unwrap_or_default();
+                START.get_or_init(|| drawn.to_owned())
+            }
+        };
         Ok((i64::from(std::process::id()), start.clone()))
     }
 
@@ -209,6 +244,11 @@ impl Session for SqliteSession {
     fn seconds_now(&mut self) -> Result<i64, Fail> {
         pressure::seconds_now(self)
     }
+}
+
+/// Returns whether a statement makes SQLite read every text of the schema again, and brings no expression of its own.
+fn reads_the_whole_schema(sql: &str) -> bool {
+    sql.starts_with("ALTER TABLE ") && [" RENAME ", " DROP COLUMN "].iter().any(|what| sql.contains(what))
 }
 
 fn rows_of(connection: &Connection, sql: &str, params: &[Value]) -> rusqlite::Result<Vec<Row>> {

@@ -20,11 +20,12 @@ const SET_CHECKPOINT: &str = "INSERT INTO main.segue_checkpoint \
 const SPANS: &str = "SELECT number, pass, next_bound, end_bound, done, rows, waits FROM main.segue_span \
     WHERE migration = $1 AND attempt = $2 AND step = $3 ORDER BY number";
 
-/// One process at a time works on a file (see `Connector::hold`), so a worker that is not of this one is dead.
+/// One process at a time works on a file (see `Connector::hold`), and in it one worker, which takes a span when it has none:
+/// whoever is noted is dead, or is this worker before its connection was made again, with the same process and start.
 const TAKE: &str = "UPDATE main.segue_span SET pid = $5, backend_start = $6 \
     WHERE migration = $1 AND attempt = $2 AND step = $3 AND number = (SELECT f.number FROM main.segue_span f \
-    WHERE f.migration = $1 AND f.attempt = $2 AND f.step = $3 AND f.waits = $4 \
-    AND (f.pid IS NULL OR f.pid <> $5 OR f.backend_start <> $6) ORDER BY f.number LIMIT 1) \
+    WHERE f.migration = $1 AND f.attempt = $2 AND f.step = $3 AND f.waits = $4 AND f.pass = \
+    (SELECT c.pass FROM main.segue_checkpoint c WHERE c.migration = $1 AND c.attempt = $2 AND c.step = $3) ORDER BY f.number LIMIT 1) \
     RETURNING number, pass, next_bound, end_bound, done, rows, waits";
 
 const PUT: &str = "INSERT INTO main.segue_span \

@@ -53,6 +53,27 @@ fn depends(table: &Table, kind: &str, name: &str) -> Option<Vec<String>> {
     Some(found.columns.iter().map(ToString::to_string).collect())
 }
 
+/// Since 18, `attnotnull` is true for it too.
+#[test]
+fn a_not_null_that_was_not_proved_promises_nothing() {
+    on_each(|mut db| {
+        if db.major < 18 {
+            return;
+        }
+        db.client.batch(
+            "CREATE TABLE t (proved int NOT NULL, unproved int, plain int); INSERT INTO t VALUES (1);
+             ALTER TABLE t ADD CONSTRAINT later NOT NULL unproved NOT VALID",
+        );
+        let not_null = |db: &mut crate::Database| -> Vec<bool> {
+            let catalog = db.session().inspect().unwrap();
+            of(&catalog, "public", "t").columns.iter().map(|column| column.not_null).collect()
+        };
+        assert_eq!(not_null(&mut db), [true, false, false]);
+        db.client.batch("UPDATE t SET unproved = 1; ALTER TABLE t VALIDATE CONSTRAINT later");
+        assert_eq!(not_null(&mut db), [true, true, false]);
+    });
+}
+
 #[test]
 fn columns_are_read() {
     on_each(|mut db| {

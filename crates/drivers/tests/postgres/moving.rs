@@ -101,6 +101,7 @@ fn workers_that_race_never_get_the_same_span() {
     on_each(|db| {
         let mut session = installed(&db);
         let journal = db.connector.journal();
+        journal.set_checkpoint(session.as_mut(), &id(), 1, &pass(None)).unwrap();
         for number in 1..=300 {
             journal.put_span(session.as_mut(), &id(), 1, &span(number, false), None).unwrap();
         }
@@ -130,11 +131,29 @@ fn workers_that_race_never_get_the_same_span() {
 }
 
 #[test]
+fn a_span_of_another_pass_is_not_taken() {
+    on_each(|db| {
+        let mut session = installed(&db);
+        let journal = db.connector.journal();
+        journal.set_checkpoint(session.as_mut(), &id(), 1, &pass(None)).unwrap();
+        let us = worker(session.as_mut());
+        let ours = span(2, false);
+        let other = Span { pass: ours.pass + 1, ..span(1, false) };
+        for span in [&other, &ours] {
+            journal.put_span(session.as_mut(), &id(), 1, span, None).unwrap();
+        }
+        let mut take = || journal.take_span(session.as_mut(), &id(), 1, 1, &us, false).unwrap();
+        assert_eq!([take(), take()], [Some(ours), None]);
+    });
+}
+
+#[test]
 fn a_span_is_free_when_its_worker_is_gone_and_not_while_it_lives_or_is_hidden() {
     on_each(|mut db| {
         let (mut one, mut two) = (installed(&db), db.session());
         let journal = db.connector.journal();
         let (first, second) = (worker(one.as_mut()), worker(two.as_mut()));
+        journal.set_checkpoint(one.as_mut(), &id(), 1, &pass(None)).unwrap();
         journal.put_span(one.as_mut(), &id(), 1, &span(1, false), None).unwrap();
         journal.put_span(one.as_mut(), &id(), 1, &span(2, true), None).unwrap();
         // Somebody is taking it: passed over without a wait.
@@ -169,6 +188,10 @@ fn a_span_is_free_when_its_worker_is_gone_and_not_while_it_lives_or_is_hidden() 
         let other = Worker { backend_start: "2001-01-01 00:00:00.000000".into(), ..second.clone() };
         journal.put_span(two.as_mut(), &id(), 1, &span(1, false), Some(&other)).unwrap();
         assert_eq!(journal.take_span(two.as_mut(), &id(), 1, 1, &second, false).unwrap(), Some(span(1, false)));
+        // A stranger has that number now, and the role cannot see since when.
+        let pid = db.client.value("SELECT pg_backend_pid()::text").unwrap().parse().unwrap();
+        journal.put_span(two.as_mut(), &id(), 1, &span(1, false), Some(&Worker { pid, ..other })).unwrap();
+        assert_eq!(journal.take_span(blind.as_mut(), &id(), 1, 1, &third, false).unwrap(), Some(span(1, false)));
     });
 }
 
@@ -219,6 +242,36 @@ fn orders_are_kept() {
         }
         journal.forget(session, &id()).unwrap();
         assert_eq!(journal.orders(session, &id()).unwrap(), Orders::default());
+    });
+}
+
+#[test]
+fn what_two_people_order_at_the_same_moment_is_both_kept() {
+    on_each(|db| {
+        let mut one = installed(&db);
+        let journal = db.connector.journal();
+        let patient = Begin::Write { lock_wait: LIMIT };
+        // First nothing was ordered yet, then something was.
+        for workers in [3, 4] {
+            one.begin(patient).unwrap();
+            let mut paused = journal.orders_to_change(one.as_mut(), &id()).unwrap();
+            paused.paused_by = Some(format!("somebody {workers}"));
+            thread::scope(|scope| {
+                scope.spawn(|| {
+                    let mut two = db.session();
+                    two.begin(patient).unwrap();
+                    let mut tuned = journal.orders_to_change(two.as_mut(), &id()).unwrap();
+                    tuned.tuning.workers = Some(workers);
+                    journal.set_orders(two.as_mut(), &id(), &tuned).unwrap();
+                    two.commit().unwrap();
+                });
+                thread::sleep(Duration::from_millis(300));
+                journal.set_orders(one.as_mut(), &id(), &paused).unwrap();
+                one.commit().unwrap();
+            });
+            let now = journal.orders(one.as_mut(), &id()).unwrap();
+            assert_eq!((now.paused_by, now.tuning.workers), (paused.paused_by, Some(workers)));
+        }
     });
 }
 

@@ -184,6 +184,46 @@ fn the_lag_of_a_standby_that_stands_still_grows() {
     });
 }
 
+#[test]
+fn what_one_session_saw_of_standbys_another_goes_on_from() {
+    for major in majors() {
+        let Some(binaries) = Binaries::find(major) else {
+            segue_testkit::skipped(&format!("postgres {major}"));
+            continue;
+        };
+        let server = PostgresServer::start(&binaries, &PostgresOptions::default());
+        let url = server.database();
+        let mut client = Client::connect(&url);
+        let connector = connector(&url, &BTreeMap::new()).unwrap();
+        let look = || connector.connect("segue m throttle").unwrap();
+        let standby = server.standby("spare");
+        let until = Instant::now() + LIMIT;
+        while read(look().as_mut(), Signal::ReplicaLag) != Reading::Value(0.0) {
+            assert!(Instant::now() < until, "it never catches up");
+            thread::sleep(Duration::from_millis(50));
+        }
+        client.batch("CREATE TABLE t (id int)");
+        thread::sleep(Duration::from_millis(300));
+        assert_eq!(read(look().as_mut(), Signal::ReplicaLag), Reading::Value(0.0));
+        stop_and_go(&standby, "STOP");
+        client.batch("INSERT INTO t SELECT generate_series(1, 10000)");
+        value(look().as_mut(), Signal::ReplicaLag);
+        thread::sleep(Duration::from_millis(700));
+        assert!(value(look().as_mut(), Signal::ReplicaLag) >= 0.6);
+        let first = read(open(&url).as_mut(), Signal::ReplicaLag);
+        assert_eq!(first, Reading::Unknown("how far standby `spare` is behind is not known yet".into()));
+        stop_and_go(&standby, "CONT");
+        drop(standby);
+        let gone = Reading::Unknown("standby `spare` was connected and is not any more".into());
+        let until = Instant::now() + LIMIT;
+        while read(look().as_mut(), Signal::ReplicaLag) != gone {
+            assert!(Instant::now() < until, "{:?}", read(look().as_mut(), Signal::ReplicaLag));
+            thread::sleep(Duration::from_millis(50));
+        }
+        assert_eq!(read(open(&url).as_mut(), Signal::ReplicaLag), Reading::Nothing, "who never saw it cannot know");
+    }
+}
+
 fn stop_and_go(server: &PostgresServer, name: &str) {
     let main = server.pid().unwrap();
     let all = std::fs::read_dir("/proc").unwrap().filter_map(|entry| {

@@ -67,7 +67,7 @@ fn archive_is_no_standby(binaries: &Binaries, server: &PostgresServer, session: 
         return segue_testkit::skipped("pg_receivewal");
     }
     let port = server.port().expect("it is ours").to_string();
-    for name in ["pg_receivewal", "pg_basebackup"] {
+    for name in ["pg_receivewal", "pg_basebackup", "archive"] {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("host=127.0.0.1 port={port} user=postgres application_name={name}");
         let mut child = Command::new(&program).arg("-D").arg(folder.path()).arg("-d").arg(&url).spawn().unwrap();

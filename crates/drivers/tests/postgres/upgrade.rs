@@ -34,6 +34,7 @@ fn it_is_brought_forward_when_nothing_is_under_way() {
         assert!(fail.message.contains("`now` is under way") && fail.message.contains("roll it back"), "{fail}");
         let id = MigrationId::new("now").unwrap();
         assert_eq!(journal.checkpoint(session, &id, 1, 3).unwrap_err().kind, FailKind::Usage);
+        assert_eq!(journal.check_readable(session).unwrap_err(), fail);
         assert_eq!(journal.records(session).unwrap().len(), 2);
         db.client.batch("UPDATE segue.migration SET state = 'rolled_back' WHERE id = 'now'");
         thread::scope(|scope| {
@@ -50,6 +51,10 @@ fn it_is_brought_forward_when_nothing_is_under_way() {
         let at = Checkpoint { step: 3, pass: 1, next: None, end, spans: 0, done: 0, total: 0, rows: 0 };
         journal.set_checkpoint(session, &id, 2, &at).unwrap();
         assert_eq!(journal.checkpoint(session, &id, 2, 3).unwrap(), Some(at));
+        journal.check_readable(session).unwrap();
+        db.client.batch("UPDATE segue.meta SET format = 99");
+        let fail = journal.check_readable(session).unwrap_err();
+        assert!(fail.kind == FailKind::Usage && fail.message.contains("has format 99"), "{fail}");
         let keyless = "SELECT count(*)::text FROM pg_class c WHERE relnamespace = 'segue'::regnamespace AND relkind = 'r' \
                        AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conrelid = c.oid AND k.contype = 'p')";
         assert_eq!(db.client.value(keyless).as_deref(), Some("0"));

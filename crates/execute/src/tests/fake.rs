@@ -6,7 +6,7 @@
 //! `missing x` and `there x` (conditions), `settle x`, `stuck` and `list` (rows that cannot be converted), `bytes`,
 //! `snapshots`, `held x` (rows in the copy x). `J …` is the journal.
 //!
-//! One writing transaction is open at a time; whoever begins another waits.
+//! One writing transaction is open at a time; whoever begins another waits, and so does a statement outside of one.
 
 mod journal;
 mod rows;
@@ -46,6 +46,8 @@ pub(crate) struct Store {
     pub(crate) touched: Vec<u32>,
     /// Rows that cannot be converted, and stay absent.
     pub(crate) stuck: BTreeSet<usize>,
+    /// Columns of each of them that have no value.
+    pub(crate) stuck_columns: usize,
     /// How often the application has written, and as of which write each row was copied.
     pub(crate) written: u64,
     pub(crate) copy: BTreeMap<usize, u64>,
@@ -78,6 +80,8 @@ pub(crate) struct Inside {
     pub(crate) epoch: i64,
     /// Somebody alive holds the lease.
     pub(crate) held: bool,
+    /// The journal is of a format that nobody here knows.
+    pub(crate) foreign_format: bool,
     /// Failures of the next calls of a kind, by the call's first word.
     pub(crate) fails: Vec<(String, Fail)>,
     pub(crate) blockers: Vec<Blocker>,
@@ -97,7 +101,7 @@ pub(crate) struct Inside {
     pub(crate) appears: Option<(usize, &'static str)>,
     /// Who asks twice to stop while the index is being built.
     pub(crate) stops_index: Option<Arc<Stop>>,
-    /// The first word of each call, and questions with the longest that they may take.
+    /// The first word of each call, and questions and fills with the longest that they may take.
     pub(crate) words: Vec<String>,
     /// Statements that take their time, by their first word, and by whose clock.
     pub(crate) slow: Option<(&'static str, Duration, FakeClock)>,
@@ -116,6 +120,11 @@ pub(crate) struct Inside {
     /// The table's size, and who keeps its dead rows, for how many questions.
     pub(crate) bytes: i64,
     pub(crate) snapshots: u32,
+    /// The database's clock, and a snapshot that is there from one moment to another. Each look at snapshots takes a second.
+    pub(crate) now_s: i64,
+    pub(crate) report: Option<(i64, i64)>,
+    /// Sessions of others cannot be looked into.
+    pub(crate) hidden: bool,
     /// Called with each call's word and session, before it is carried out.
     pub(crate) watches: Option<Watcher>,
 }
@@ -145,6 +154,7 @@ impl Database {
             rows: vec![Side::Absent; 10],
             touched: vec![0; 10],
             stuck: BTreeSet::new(),
+            stuck_columns: 1,
             written: 0,
             copy: BTreeMap::new(),
             only_new: 0,
@@ -164,6 +174,7 @@ impl Database {
             lease: None,
             epoch: 0,
             held: false,
+            foreign_format: false,
             fails: Vec::new(),
             blockers: Vec::new(),
             leftovers: Vec::new(),
@@ -188,6 +199,9 @@ impl Database {
             busy: true,
             bytes: 1000,
             snapshots: 0,
+            now_s: 1_000_000,
+            report: None,
+            hidden: false,
             watches: None,
         };
         let state = Arc::new(Mutex::new(state));
@@ -372,6 +386,42 @@ impl Connection {
         }
         result
     }
+
+    fn execute_here(&mut self, sql: &str, params: &[Value]) -> Result<u64, Fail> {
+        let (word, rest) = sql.split_once(' ').unwrap_or((sql, ""));
+        if word == "slow" {
+            self.call("slow", |state, open| {
+                assert!(open.is_none(), "`slow` runs outside a transaction");
+                assert!(state.store.things.insert(format!("{rest}!")), "{rest} is broken already");
+                Ok(())
+            })?;
+            return self.call("slow", |state, _| {
+                if let Some(stop) = state.stops_index.take() {
+                    stop.request();
+                    stop.request();
+                    return Err(Fail::new(FailKind::Cancelled, "cancelled"));
+                }
+                state.store.things.remove(&format!("{rest}!"));
+                state.store.things.insert(rest.to_owned());
+                Ok(0)
+            });
+        }
+        self.call(word, |state, open| {
+            let bad = state
+                .unconvertible_row
+                .is_some_and(|row| word == "fill" && (number(params, 0)..number(params, 1)).contains(&row));
+            if bad {
+                return Err(Fail::new(FailKind::Conversion, "it cannot be converted"));
+            }
+            if word != "J" {
+                state.statements.push(sql.to_owned());
+            }
+            if word == "fill" || word == "free" {
+                return fill(state, open, params, word == "free");
+            }
+            change(open.as_mut().unwrap_or(&mut state.store), word, rest, params)
+        })
+    }
 }
 
 fn number(params: &[Value], at: usize) -> i64 {
@@ -540,7 +590,8 @@ fn ask(store: &Store, sql: &str, params: &[Value]) -> Vec<Row> {
         "total" => vec![vec![Value::Int(store.rows.len() as i64)]],
         "list" => {
             let stuck = part(params, store.rows.len()).filter(|row| store.stuck.contains(row));
-            stuck.map(|row| vec![key(row), "age".into(), format!("bad value \"secret {row}\"").into()]).collect()
+            let row = |row| vec![key(row), "age".into(), format!("bad value \"secret {row}\"").into()];
+            stuck.flat_map(|at| std::iter::repeat_n(at, store.stuck_columns)).map(row).collect()
         }
         "stuck" => vec![vec![Value::Int(store.stuck.len() as i64)]],
         "J" => match rest {
@@ -568,6 +619,10 @@ fn ask(store: &Store, sql: &str, params: &[Value]) -> Vec<Row> {
             let rows = part(params, store.rows.len()).len() as i64;
             let right = store.rows[part(params, store.rows.len())].iter().filter(|at| **at == Side::Right).count();
             vec![vec![Value::Int(rows), rows.to_string().into(), Value::Int(rows), right.to_string().into()]]
+        }
+        "differ" => {
+            let rows = part(params, store.rows.len()).len() as i64;
+            vec![vec![Value::Int(rows), "1".into(), Value::Int(rows), "2".into()]]
         }
         "sample" => {
             let wrong = part(params, store.rows.len()).filter(|at| store.rows[*at] != Side::Right);
@@ -662,40 +717,18 @@ impl Session for Connection {
         self.call("lock", |_, _| Ok(()))
     }
 
-    fn execute(&mut self, sql: &str, params: &[Value], _: Duration) -> Result<u64, Fail> {
-        let (word, rest) = sql.split_once(' ').unwrap_or((sql, ""));
-        if word == "slow" {
-            self.call("slow", |state, open| {
-                assert!(open.is_none(), "`slow` runs outside a transaction");
-                assert!(state.store.things.insert(format!("{rest}!")), "{rest} is broken already");
-                Ok(())
-            })?;
-            return self.call("slow", |state, _| {
-                if let Some(stop) = state.stops_index.take() {
-                    stop.request();
-                    stop.request();
-                    return Err(Fail::new(FailKind::Cancelled, "cancelled"));
-                }
-                state.store.things.remove(&format!("{rest}!"));
-                state.store.things.insert(rest.to_owned());
-                Ok(0)
-            });
+    fn execute(&mut self, sql: &str, params: &[Value], limit: Duration) -> Result<u64, Fail> {
+        if sql == "fill" {
+            self.database.state().asked.push((sql.to_owned(), limit));
         }
-        self.call(word, |state, open| {
-            let bad = state
-                .unconvertible_row
-                .is_some_and(|row| word == "fill" && (number(params, 0)..number(params, 1)).contains(&row));
-            if bad {
-                return Err(Fail::new(FailKind::Conversion, "it cannot be converted"));
-            }
-            if word != "J" {
-                state.statements.push(sql.to_owned());
-            }
-            if word == "fill" || word == "free" {
-                return fill(state, open, params, word == "free");
-            }
-            change(open.as_mut().unwrap_or(&mut state.store), word, rest, params)
-        })
+        if self.open.is_some() {
+            return self.execute_here(sql, params);
+        }
+        // A statement by itself is a transaction too: what it writes must not be lost under another one's COMMIT.
+        self.wait_to_write();
+        let result = self.execute_here(sql, params);
+        self.end_transaction();
+        result
     }
 
     fn query(&mut self, sql: &str, params: &[Value], limit: Duration) -> Result<Vec<Row>, Fail> {
@@ -707,7 +740,13 @@ impl Session for Connection {
             }
             if sql == "snapshots" {
                 state.snapshots = state.snapshots.saturating_sub(1);
-                return Ok(if state.snapshots > 0 { vec![vec!["a report of 42".into()]] } else { vec![] });
+                state.now_s += 1;
+                let (now, age) = (state.now_s, number(params, 0));
+                let is_there =
+                    state.report.is_some_and(|(began, ends)| (began..ends).contains(&now) && began < now - age);
+                let known = (state.snapshots > 0 || is_there).then(|| vec!["a report of 42".into(), "known".into()]);
+                let hidden = state.hidden.then(|| vec!["hidden sessions".into(), "maybe".into()]);
+                return Ok(known.into_iter().chain(hidden).collect());
             }
             Ok(ask(open.as_ref().unwrap_or(&state.store), sql, params))
         })
@@ -742,7 +781,7 @@ impl Session for Connection {
     }
 
     fn seconds_now(&mut self) -> Result<i64, Fail> {
-        self.call("seconds", |_, _| Ok(1_000_000))
+        self.call("seconds", |state, _| Ok(state.now_s))
     }
 
     fn lagging_standbys(&mut self) -> Result<Vec<String>, Fail> {

@@ -86,6 +86,20 @@ fn a_process_joins_only_a_run_that_is_there() {
 }
 
 #[test]
+fn a_process_joins_only_the_plan_that_was_approved_in_a_journal_that_it_can_read() {
+    let database = begun(&additive(), 100);
+    let _run = held(&database);
+    let process = Process::new(&database);
+    database.state().store.records[0].hash = "another".to_owned();
+    let error = process.run().join_by(&process.clock, &id()).unwrap_err();
+    assert!(matches!(&error, RunError::BadJournal { why, .. } if why.contains("another was approved")), "{error:?}");
+    assert!(!is_filled(&database));
+    database.state().foreign_format = true;
+    let error = process.run().join_by(&process.clock, &id()).unwrap_err();
+    assert!(error.to_string().contains("format 99") || format!("{error:?}").contains("format 99"), "{error:?}");
+}
+
+#[test]
 fn a_run_and_a_process_that_joins_it_share_the_windows() {
     let plan = additive();
     let database = begun(&plan, 3000);

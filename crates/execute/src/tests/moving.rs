@@ -8,10 +8,11 @@ use std::time::Duration;
 use segue_model::journal::{Mark, State};
 use segue_model::plan::Plan;
 use segue_model::sql::Sql;
-use segue_model::step::{Action, Backfill, CutBy, Pace};
+use segue_model::step::{Action, Backfill, CutBy};
 
 use super::crash::at_every_call;
 use super::fake::{Break, Database, Inside, Side};
+use super::pacing::{inline, pace};
 use super::{Process, additive, id};
 use crate::{RunError, Target};
 
@@ -33,11 +34,6 @@ fn everything() -> Plan {
         backfill.cut.by = CutBy::Keys { columns: 1, extent, end, total };
         backfill.pace = Some(pace());
     })
-}
-
-fn pace() -> Pace {
-    let (vacuum, size, holders) = (Sql::fixed("vacuum"), Sql::fixed("bytes"), Sql::fixed("snapshots"));
-    Pace { vacuum, size, holders, percent: 20, growth_percent: 30 }
 }
 
 pub(super) fn by_two(database: &Database) -> Process<'_> {
@@ -105,6 +101,18 @@ fn what_a_killed_worker_had_is_done_by_whoever_comes_first() {
 }
 
 #[test]
+fn a_window_that_falls_silent_is_given_up_and_done_anew() {
+    let database = Database::new(false);
+    database.fail_next("fill", segue_model::session::FailKind::Deadline, 2);
+    let outcome = Process::new(&database).apply(&additive()).unwrap();
+    assert_eq!((outcome.state, outcome.reconnects), (State::Done, 2));
+    assert_once(&database, 2);
+    let asked = database.state().asked.clone();
+    let limits: Vec<u64> = asked.iter().filter(|(sql, _)| sql == "fill").map(|(_, limit)| limit.as_secs()).collect();
+    assert_eq!(limits[..4], [30, 60, 120, 30], "one that is only slow gets its time");
+}
+
+#[test]
 fn a_worker_that_fails_ends_the_others() {
     let database = Database::new(false).with_rows(3000);
     let first: Mutex<Option<i64>> = Mutex::default();
@@ -160,8 +168,11 @@ fn a_locked_row_holds_up_no_other_and_is_come_back_to() {
 fn a_row_that_stays_locked_spends_the_budget() {
     let database = Database::new(true).with_rows(60);
     database.state().locked = BTreeMap::from([(7, u32::MAX)]);
-    let error = Process::new(&database).apply(&unlocked()).unwrap_err();
-    assert!(matches!(error, RunError::BudgetSpent { step: 3, .. }), "{error:?}");
+    let process = Process::new(&database);
+    let error = process.apply(&unlocked()).unwrap_err();
+    let half_an_hour = Duration::from_secs(1800);
+    assert!(matches!(error, RunError::BudgetSpent { step: 3, budget, .. } if budget == half_an_hour), "{error:?}");
+    assert!(process.told.count("waiting rows of `main.users` that somebody has locked") > 100);
     let filled = database.state().store.rows.iter().filter(|side| **side == Side::Right).count();
     assert_eq!(filled, 59, "the others are brought over");
     database.state().locked.clear();
@@ -170,39 +181,56 @@ fn a_row_that_stays_locked_spends_the_budget() {
 }
 
 #[test]
-fn dead_rows_are_cleared_on_the_way() {
-    let database = Database::new(true).with_rows(400);
-    let plan = with(additive(), |backfill| backfill.pace = Some(pace()));
-    Process::new(&database).apply(&plan).unwrap();
-    let cleared = |database: &Database| database.state().statements.iter().filter(|all| *all == "vacuum").count();
-    assert_eq!(cleared(&database), 4, "after each fifth, and not in the sweep");
-    let database = Database::new(true).with_rows(400);
-    let mut process = Process::new(&database);
-    process.options.tuning.pacing = Some(false);
-    process.apply(&plan).unwrap();
-    assert_eq!(cleared(&database), 0);
+fn a_window_that_somebody_cancels_is_done_again_a_few_times() {
+    use segue_model::session::FailKind::Cancelled;
+    let database = Database::new(true);
+    database.fail_next("fill", Cancelled, 3);
+    assert_eq!(Process::new(&database).apply(&additive()).unwrap().state, State::Done);
+    let database = Database::new(true);
+    database.fail_next("fill", Cancelled, 9);
+    let error = Process::new(&database).apply(&additive()).unwrap_err();
+    let RunError::Fail { source, .. } = &error else { panic!("{error:?}") };
+    assert!(source.message.contains("cancelled this window 5 times in a row"), "{}", source.message);
 }
 
 #[test]
-fn a_snapshot_that_keeps_dead_rows_holds_windows_back_only_once_the_table_has_grown() {
-    let plan = with(additive(), |backfill| backfill.pace = Some(pace()));
-    for (grown, waits) in [(1300, 0), (1301, 4)] {
-        let database = Database::new(true).with_rows(400);
-        database.state().snapshots = 5;
-        at_fills(&database, move |_, _, state| state.bytes = grown);
+fn windows_that_wait_for_locked_rows_are_bounded() {
+    let database = Database::new(true).with_rows(6000);
+    database.state().locked = (0..6000).step_by(4).map(|row| (row, 2)).collect();
+    let most = Arc::new(Mutex::new(0));
+    let noted = Arc::clone(&most);
+    at_fills(&database, move |_, _, state| {
+        let waits = state.store.spans.iter().filter(|(_, span, _)| span.waits).count();
+        let mut most = noted.lock().unwrap();
+        *most = waits.max(*most);
+    });
+    let outcome = Process::new(&database).apply(&unlocked()).unwrap();
+    assert_eq!((outcome.state, outcome.rows_filled), (State::Done, 6000));
+    let most = *most.lock().unwrap();
+    assert!((200..=256).contains(&most), "{most}");
+}
+
+#[test]
+fn spans_of_a_pass_that_did_not_end_are_no_part_of_the_next() {
+    let touched = |leaks: bool| {
+        let database = Database::new(true);
+        database.state().store.stuck = BTreeSet::from([9]);
         let process = Process::new(&database);
-        process.apply(&plan).unwrap();
-        assert_eq!(process.told.count("waiting the table has grown"), waits, "{:?}", process.told.all());
-    }
-}
-
-#[test]
-fn a_vacuum_that_fails_is_told_and_no_more() {
-    let database = Database::new(true).with_rows(400);
-    database.fail_next("vacuum", segue_model::session::FailKind::LockTimeout, 1);
-    let process = Process::new(&database);
-    process.apply(&with(additive(), |backfill| backfill.pace = Some(pace()))).unwrap();
-    assert_eq!(process.told.count("note dead rows of `main.users` were not cleared"), 1);
+        process.apply(&super::plan()).unwrap_err();
+        if leaks {
+            let mut state = database.state();
+            let bound = segue_model::bound::Bound::number;
+            let (next, end) = (Some(bound(0)), bound(10));
+            let span =
+                segue_model::journal::Span { step: 3, number: 99, pass: 1, next, end, done: 0, rows: 0, waits: false };
+            state.store.spans.push((1, span, None));
+        }
+        process.run().retry_quarantine_by(&process.clock, &id()).unwrap();
+        let state = database.state();
+        assert!(state.store.spans.is_empty());
+        state.store.touched.clone()
+    };
+    assert_eq!(touched(true), touched(false));
 }
 
 #[test]
@@ -218,36 +246,6 @@ fn rows_left_to_touches_are_brought_over_on_request() {
     process.options.complete = true;
     let outcome = process.apply(&plan).unwrap();
     assert_eq!((outcome.state, outcome.rows_filled), (State::Ready, 10));
-}
-
-#[test]
-fn too_many_rows_that_cannot_be_converted_end_the_backfill() {
-    let database = Database::new(true);
-    database.state().store.stuck = BTreeSet::from([1, 2, 5, 9]);
-    let mut process = Process::new(&database);
-    process.options.tuning.quarantine = Some(3);
-    let error = process.apply(&additive()).unwrap_err();
-    let RunError::Quarantine { rows: 4, samples, .. } = &error else { panic!("{error:?}") };
-    assert_eq!((error.exit_code(), samples.len()), (6, 3));
-    assert_eq!(samples[0], "000001 (age): bad value \"xxxxxx 9\"");
-}
-
-#[test]
-fn quarantined_rows_are_tried_again() {
-    let database = Database::new(true);
-    database.state().store.stuck = BTreeSet::from([1, 2, 5, 9]);
-    let process = Process::new(&database);
-    process.apply(&super::plan()).unwrap_err();
-    assert_eq!(database.state().store.quarantine.len(), 4);
-    let retry = || process.run().retry_quarantine_by(&process.clock, &id()).unwrap();
-    database.state().store.stuck = BTreeSet::from([9]);
-    let retried = retry();
-    assert_eq!((retried.before, retried.after, retried.samples[0].key.as_str()), (4, 1, "000009"));
-    database.state().store.stuck.clear();
-    assert_eq!((retry().after, database.state().store.quarantine.len()), (0, 0));
-    assert_eq!(process.apply(&super::plan()).unwrap().state, State::Ready);
-    process.after(State::Ready).unwrap();
-    assert!(process.run().retry_quarantine_by(&process.clock, &id()).is_err_and(|error| error.exit_code() == 5));
 }
 
 #[test]
@@ -304,6 +302,40 @@ fn a_kill_at_any_window_of_two_workers_is_resumed() {
         let outcome = by_two(&database).apply(&everything()).unwrap();
         assert_eq!(outcome.state, State::Done, "call {at}");
         assert!(database.state().store.rows.iter().all(|side| *side == Side::Right), "call {at}");
+    }
+}
+
+#[test]
+fn a_pause_holds_a_small_table_too_and_a_lock_between_its_tries() {
+    for (plan, held) in [(inline("rows"), "fill"), (additive(), "+trigger")] {
+        let database = Database::new(true);
+        let process = Process::new(&database);
+        if held == "fill" {
+            database.state().orders.paused_by = Some("ops".to_owned());
+        } else {
+            // A try takes so long that the valve must look anew before the next.
+            database.fail_next("lock", segue_model::session::FailKind::LockTimeout, 3);
+            database.state().slow = Some(("lock", Duration::from_secs(11), process.clock.clone()));
+            database.state().watches = Some(Box::new(|word, _, state| {
+                if word == "lock" && !state.fails.is_empty() {
+                    state.orders.paused_by = Some("ops".to_owned());
+                }
+            }));
+        }
+        std::thread::scope(|scope| {
+            let run = scope.spawn(|| process.apply(&plan));
+            let bell = crate::clock::Bell::default();
+            while process.told.count("throttled paused by ops") == 0 && !run.is_finished() {
+                bell.wait(Duration::from_millis(5));
+            }
+            assert!(!run.is_finished(), "{held}: {:?}", run.join());
+            assert!(!database.state().statements.iter().any(|statement| statement == held), "{held}");
+            database.state().watches = None;
+            database.state().fails.clear();
+            database.state().slow = None;
+            database.state().orders.paused_by = None;
+            assert_eq!(run.join().unwrap().unwrap().state, State::Done);
+        });
     }
 }
 

@@ -20,7 +20,7 @@ fn held(database: &Database, control: &Control) {
     let holder = Holder { name: "me".to_owned(), pid, backend_start };
     let claim = database.journal().claim(&mut *session, &id(), &holder, Duration::ZERO).unwrap();
     let Claim::Taken { epoch, .. } = claim else { panic!() };
-    control.hold(session, epoch);
+    control.hold(session, holder, epoch);
 }
 
 #[test]
@@ -77,6 +77,28 @@ fn a_heartbeat_does_not_take_a_lease_that_was_somebody_elses_meanwhile() {
     assert!(control.renew(env, &id()).is_err_and(|error| error.exit_code() == 4));
     control.end();
     assert_eq!(database.state().beats, 0);
+}
+
+#[test]
+fn a_heartbeat_knows_its_own_lease_by_more_than_a_name() {
+    let database = Database::new(false);
+    let process = Process::new(&database);
+    let run = process.run();
+    let env = Env { run: &run, clock: &process.clock };
+    let control = Control::default();
+    held(&database, &control);
+    // A run on another machine of the same name has taken it over, and was killed.
+    let theirs = Holder { name: "me".to_owned(), pid: 4711, backend_start: "later".to_owned() };
+    database.state().dead = true;
+    control.beat_once(env, &id());
+    database.revive();
+    database.state().epoch += 1;
+    let epoch = database.state().epoch;
+    database.state().lease = Some((epoch, theirs));
+    control.beat_once(env, &id());
+    assert_eq!((control.epoch(), database.state().beats), (1, 0));
+    assert!(control.renew(env, &id()).is_err_and(|error| error.exit_code() == 4));
+    control.end();
 }
 
 /// Takes longer than a heartbeat to hear that something is waited for, and counts the heartbeats until then.

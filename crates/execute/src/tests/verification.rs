@@ -49,6 +49,19 @@ fn rows_are_only_looked_at_where_both_sides_differ_as_wholes() {
 }
 
 #[test]
+fn checksums_that_differ_do_not_pass_although_each_row_looks_right() {
+    let database = Database::new(true);
+    let mut plan = comparing();
+    let Action::Verify(verify) = &mut plan.steps[4].action else { panic!() };
+    verify.compare = Some(Sql::fixed("differ"));
+    let error = Process::new(&database).apply(&plan).unwrap_err();
+    let RunError::Verification { report, .. } = &error else { panic!("{error}") };
+    let table = &report.tables[0];
+    assert_eq!((table.absent, table.unrelated), (0, table.chunks));
+    assert!(table.samples[0].contains("checksums"), "{:?}", table.samples);
+}
+
+#[test]
 fn what_went_wrong_after_the_contract_keeps_cleanup_from_dropping_anything() {
     let database = Database::new(true);
     let process = Process::new(&database);

@@ -11,7 +11,7 @@ mod state;
 mod tests;
 mod watch;
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -45,6 +45,10 @@ pub(crate) enum Work {
     Window,
     /// A step whose locks the application waits for.
     Locks,
+    /// What reads or writes a whole table at once, though nobody waits for it: an index, a proof, statistics, a copy.
+    Heavy,
+    /// What is over at once and costs nobody anything: only what people ordered holds it.
+    Small,
 }
 
 /// What holds a run back, shared by all its threads.
@@ -57,6 +61,8 @@ pub(crate) struct Valve {
     figures: Mutex<Figures>,
     /// The lease that the figures are written under; 0: they are not written.
     epoch: AtomicI64,
+    /// Nobody else gives a sign of life.
+    beats: AtomicBool,
 }
 
 impl Valve {
@@ -64,8 +70,8 @@ impl Valve {
     pub(crate) fn new(tuning: Tuning) -> Self {
         let base = tuning.over(Tuning::defaults());
         let state = Mutex::new(State::new(base.clone()));
-        let (changed, figures, epoch) = Default::default();
-        Self { base, state, changed, figures, epoch }
+        let (changed, figures, epoch, beats) = Default::default();
+        Self { base, state, changed, figures, epoch, beats }
     }
 
     /// Looks about once a second at what people ordered, at the hours and at every limit, until [`Self::end`]: with a
@@ -186,6 +192,11 @@ impl Valve {
     /// From now on the figures are written into the journal, under this lease. Never said by who only joins a run.
     pub(crate) fn leads(&self, epoch: i64) {
         self.epoch.store(epoch, Ordering::SeqCst);
+    }
+
+    /// From now on there is a sign of life with each report: said by who has no control session.
+    pub(crate) fn beats(&self) {
+        self.beats.store(true, Ordering::SeqCst);
     }
 
     /// Waits for the next look; returns whether somebody wants it at once, and `None` at the end.

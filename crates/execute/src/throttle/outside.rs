@@ -152,7 +152,7 @@ impl Asking<'_> {
         let Some(ask) = self.env.run.options.http else {
             return Some(held("http", "this program cannot ask it".to_owned()));
         };
-        ask(address).err().map(|why| held("http", format!("{}: {why}", place(address))))
+        ask(address).err().map(|why| held("http", why))
     }
 }
 
@@ -162,11 +162,6 @@ fn file(path: &str) -> Option<Reason> {
         Ok(true) => Some(held("file", format!("`{path}` is there"))),
         Err(why) => Some(held("file", format!("`{path}` cannot be looked at: {why}"))),
     }
-}
-
-/// Returns an address without what follows its path: that may hold a key.
-fn place(address: &str) -> &str {
-    address.split(['?', '#']).next().unwrap_or(address)
 }
 
 fn held(what: &'static str, why: String) -> Reason {

@@ -6,6 +6,12 @@ use segue_model::tuning_text::KEYS;
 
 use super::Work;
 
+/// What the time is called for which somebody ordered the run to stand still.
+const PAUSED: &str = "paused";
+
+/// What the time is called in which nothing could be seen, and so no order either.
+const NOT_MEASURED: &str = "not measured";
+
 /// Why a run is held back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Reason {
@@ -21,14 +27,16 @@ impl Reason {
     /// Returns whether it holds this work back.
     pub(super) fn holds(&self, work: Work) -> bool {
         match work {
-            Work::Window => true,
+            Work::Window | Work::Heavy => true,
             Work::Locks => self.locks,
+            // What nobody could look at may be a pause, too.
+            Work::Small => [PAUSED, NOT_MEASURED].contains(&self.what),
         }
     }
 
     /// Somebody ordered it.
     pub(super) fn paused(by: &str, id: &MigrationId) -> Self {
-        Self { what: "paused", text: format!("paused by {by}; to go on: segue resume {id}"), locks: true }
+        Self { what: PAUSED, text: format!("paused by {by}; to go on: segue resume {id}"), locks: true }
     }
 
     /// It is not the time of the day.
@@ -49,13 +57,13 @@ impl Reason {
     /// Nothing has been seen yet, or not for a while.
     pub(super) fn unseen() -> Self {
         let text = "the database's load has not been looked at yet".to_owned();
-        Self { what: "not measured", text, locks: true }
+        Self { what: NOT_MEASURED, text, locks: true }
     }
 
     /// The last look failed.
     pub(super) fn unmeasured(why: &str) -> Self {
         let text = format!("the database's load and its orders cannot be seen: {why}");
-        Self { what: "not measured", text, locks: true }
+        Self { what: NOT_MEASURED, text, locks: true }
     }
 
     /// A limit is there, and what it limits cannot be told.

@@ -21,8 +21,8 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// Failures in a row that a server may answer with before its connection is made anew.
 const FAILURES_MAX: u32 = 2;
 
-/// How long the write of figures waits for a lock: they are not worth anybody's time.
-const BRIEFLY: Duration = Duration::from_millis(1);
+/// How long the write of figures waits for a lock, which keeps nobody from getting it: about as long as a window.
+const BRIEFLY: Duration = Duration::from_millis(50);
 
 /// The least time between two writes of figures where writers are kept out meanwhile.
 const GENTLY: Duration = Duration::from_secs(2);
@@ -42,13 +42,16 @@ pub(super) struct Watch<'a> {
     failures: u32,
     gauges: Gauges,
     wrote: Option<Duration>,
+    /// Whether anything held the run back, and who paused it, as it was written last.
+    wrote_held: (bool, Option<String>),
     sized: Option<Duration>,
 }
 
 impl<'a> Watch<'a> {
     /// Returns a watch that has not seen anything.
     pub(super) fn new(valve: &'a Valve, env: Env<'a>, id: &'a MigrationId) -> Self {
-        Self { valve, env, id, session: None, failures: 0, gauges: Gauges::default(), wrote: None, sized: None }
+        let (wrote_held, gauges) = Default::default();
+        Self { valve, env, id, session: None, failures: 0, gauges, wrote: None, wrote_held, sized: None }
     }
 
     /// Looks at what people ordered; with `measure`, at everything.
@@ -173,18 +176,27 @@ impl<'a> Watch<'a> {
     fn write(&mut self, session: &mut dyn Session, now: Duration, lock_wait: Duration) -> Result<(), Fail> {
         let epoch = self.valve.epoch.load(Ordering::SeqCst);
         let pause = if self.valve.note(|figures| figures.is_gentle()) { GENTLY } else { Duration::ZERO };
-        if epoch == 0 || self.wrote.is_some_and(|wrote| now.saturating_sub(wrote) < pause) {
+        let report = self.valve.report(now);
+        let held = (!report.holding.is_empty(), report.paused_by.clone());
+        let due = self.wrote.is_none_or(|wrote| now.saturating_sub(wrote) >= pause);
+        // Whoever ordered something looks for what came of it.
+        if epoch == 0 || !(due || held != self.wrote_held) {
             return Ok(());
         }
-        self.wrote = Some(now);
-        let report = self.valve.report(now).to_json();
+        let report = report.to_json();
         let journal = self.env.journal();
         let written = session.begin(Begin::Write { lock_wait }).and_then(|()| {
             // It knows by itself that a newer lease's figures are not replaced.
             journal.set_report(session, self.id, epoch, &report)?;
+            if self.valve.beats.load(Ordering::SeqCst) {
+                journal.beat(session, self.id, epoch)?;
+            }
             session.commit()
         });
         session.rollback();
+        if written.is_ok() {
+            (self.wrote, self.wrote_held) = (Some(now), held);
+        }
         written.or_else(|fail| if fail.outcome_unknown() { Err(fail) } else { Ok(()) })
     }
 }

@@ -79,6 +79,8 @@ pub(super) fn run(
     let (path, log) = open_log(first)?;
     let begins = log.metadata().map_or(0, |metadata| metadata.len());
     let mut child = start(config, typed, common, tuning, log)?;
+    // Before it is watched: whoever stops the watching with Ctrl-C must know what goes on without them.
+    report::progress(&format!("{first}: started as process {}; its log is {}", child.id(), path.display()));
     let ended = watch(&mut child, &mut waiter, database, first)?;
     let tail = || tail(&path, begins);
     if let Some(status) = ended.filter(|status| !status.success()) {
@@ -131,7 +133,11 @@ fn open_log(id: &MigrationId) -> Result<(PathBuf, File), Failure> {
         std::fs::create_dir(folder).map_err(cannot)?;
         std::fs::write(folder.join(".gitignore"), "*\n").map_err(cannot)?;
     }
-    let log = OpenOptions::new().create(true).append(true).open(&path).map_err(cannot)?;
+    let mut options = OpenOptions::new();
+    // Rows that could not be converted and what a server says are nobody else's business.
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let log = options.create(true).append(true).open(&path).map_err(cannot)?;
     Ok((path, log))
 }
 

@@ -70,6 +70,11 @@ pub(super) struct Lab {
 impl Lab {
     /// Creates a database with the scenario's table, and a project with its migration.
     pub(super) fn new(ground: Ground, scenario: &Scenario) -> Self {
+        Self::with_rows(ground, scenario, ROWS)
+    }
+
+    /// The same with as many rows.
+    pub(super) fn with_rows(ground: Ground, scenario: &Scenario, rows: u32) -> Self {
         let file = match ground {
             Ground::Sqlite => Some(TempDatabase::new("")),
             Ground::Postgres(_) => None,
@@ -84,7 +89,7 @@ impl Lab {
                 (Place::Sqlite(file.path()), file.url())
             }
         };
-        seed(&place, scenario, ROWS).unwrap();
+        seed(&place, scenario, rows).unwrap();
         let project = project(scenario);
         let segue = Segue::new(&url, project.path());
         let name = format!("{} on {}", scenario.name, ground.name());

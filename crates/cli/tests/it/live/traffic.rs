@@ -55,6 +55,18 @@ fn an_added_column_under_traffic_fails_no_request() {
 }
 
 #[test]
+fn a_large_table_of_sqlite_is_rebuilt_under_traffic_and_loses_nothing() {
+    const LARGE: u32 = 30_000;
+    for scenario in [split(Engine::Sqlite), rename(Engine::Sqlite), hostile(Engine::Sqlite)] {
+        let stage = Stage::with_rows(Ground::Sqlite, &scenario, LARGE);
+        stage.go_to(Point::Contract);
+        let naive = Lab::new(Ground::Sqlite, &scenario);
+        naive.by_hand(scenario.up);
+        stage.end().assert_catalog(&naive.catalog(), "after cleanup");
+    }
+}
+
+#[test]
 fn values_beyond_the_old_type_close_the_way_back_and_are_kept() {
     for ground in Ground::each() {
         let Some(scenario) = retype_beyond_int(ground.engine()) else { continue };
@@ -96,8 +108,12 @@ struct Stage {
 
 impl Stage {
     fn new(ground: Ground, scenario: &Scenario) -> Self {
-        let lab = Lab::new(ground, scenario);
-        let load = Load { rows: ROWS, seed: seed_of(&lab.name), ..Load::default() };
+        Self::with_rows(ground, scenario, ROWS)
+    }
+
+    fn with_rows(ground: Ground, scenario: &Scenario, rows: u32) -> Self {
+        let lab = Lab::with_rows(ground, scenario, rows);
+        let load = Load { rows, seed: seed_of(&lab.name), ..Load::default() };
         let traffic = Traffic::start(&lab.place, scenario, load).unwrap();
         sleep(A_WHILE);
         Self { lab, traffic, swaps: Cell::new(0) }

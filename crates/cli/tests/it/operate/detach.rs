@@ -1,5 +1,7 @@
 //! A run without a terminal, and one that another process helps.
 
+use std::os::unix::fs::PermissionsExt;
+
 use segue_testkit::process::{is_alive, signal};
 use segue_testkit::segue::finished;
 use serde_json::Value;
@@ -21,6 +23,8 @@ fn a_detached_run_goes_on_by_itself_and_can_be_waited_for() {
         assert_eq!(slow.filled(), slow::ROWS, "{}", slow.name);
         let log = std::fs::read_to_string(slow.path().join(".segue/1_label.log")).unwrap();
         assert!(log.contains("segue flip 1_label"), "{log}");
+        let mode = std::fs::metadata(slow.path().join(".segue/1_label.log")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "a log is nobody else's business");
         assert_eq!(std::fs::read_to_string(slow.path().join(".segue/.gitignore")).unwrap(), "*\n");
     }
 }
@@ -57,6 +61,8 @@ fn a_detached_run_that_fails_at_once_says_so_here() {
     slow.project.write("1_label.sql", "ALTER TABEL items ADD COLUMN label text;\n");
     let output = slow.segue().run(&["apply", "--detach"]);
     assert_eq!(output.code, 1, "{}", output.stderr);
+    let first = output.stderr.lines().next().unwrap_or_default();
+    assert!(first.starts_with("1_label: started as process ") && first.ends_with("1_label.log"), "{first}");
     assert!(output.stderr.contains("TABEL") && output.stderr.contains(".segue/1_label.log"), "{}", output.stderr);
 }
 

@@ -107,6 +107,17 @@ impl Slow {
         }
     }
 
+    /// Lets the journal be of another format.
+    pub(crate) fn has_format(&self, format: u32) {
+        match &self.place {
+            Place::Sqlite(database) => {
+                let sql = "UPDATE segue_meta SET value = ?1 WHERE key = 'format'";
+                database.connect().execute(sql, [format.to_string()]).unwrap();
+            }
+            Place::Postgres(url) => Client::connect(url).batch(&format!("UPDATE segue.meta SET format = {format}")),
+        }
+    }
+
     /// Returns what `status` says of the migration.
     pub(crate) fn status(&self) -> Value {
         let text = self.segue().ok(&["status", "1_label", "--format", "json"]);

@@ -6,8 +6,12 @@ WITH owned AS MATERIALIZED (
     AND d.deptype IN ('a', 'i')
   GROUP BY d.refobjid, d.refobjsubid),
 described AS MATERIALIZED (
-  SELECT objoid, objsubid FROM pg_description WHERE classoid = 'pg_class'::regclass AND objsubid > 0)
-SELECT a.attrelid, a.attname, format_type(a.atttypid, a.atttypmod), y.typname, a.atttypmod <> -1, a.attnotnull,
+  SELECT objoid, objsubid FROM pg_description WHERE classoid = 'pg_class'::regclass AND objsubid > 0),
+-- Since 18 attnotnull is also true where NOT NULL was added NOT VALID: rows of before may be NULL.
+unproved AS MATERIALIZED (
+  SELECT conrelid, conkey[1] AS attnum FROM pg_constraint WHERE contype = 'n' AND NOT convalidated)
+SELECT a.attrelid, a.attname, format_type(a.atttypid, a.atttypmod), y.typname, a.atttypmod <> -1,
+  a.attnotnull AND NOT EXISTS (SELECT FROM unproved u WHERE u.conrelid = a.attrelid AND u.attnum = a.attnum),
   CASE WHEN a.attgenerated = '' THEN pg_get_expr(d.adbin, d.adrelid) END,
   CASE WHEN a.attgenerated <> '' THEN pg_get_expr(d.adbin, d.adrelid) END,
   CASE a.attidentity WHEN 'a' THEN 'ALWAYS' WHEN 'd' THEN 'BY DEFAULT' END,

@@ -42,6 +42,13 @@ impl Journal for FakeJournal {
         session.query("there journal", &[], QUICK).map(drop)
     }
 
+    fn check_readable(&self, session: &mut dyn Session) -> Result<(), Fail> {
+        match self.on_lease(session, |state| state.foreign_format)? {
+            true => Err(Fail::new(FailKind::Usage, "the journal in this database has format 99")),
+            false => Ok(()),
+        }
+    }
+
     fn identity(&self, session: &mut dyn Session) -> Result<Identity, Fail> {
         self.read(session, |store| store.identity.clone())
     }
@@ -212,6 +219,10 @@ impl Journal for FakeJournal {
 
     fn orders(&self, session: &mut dyn Session, _: &MigrationId) -> Result<Orders, Fail> {
         self.on_lease(session, |state| state.orders.clone())
+    }
+
+    fn orders_to_change(&self, session: &mut dyn Session, id: &MigrationId) -> Result<Orders, Fail> {
+        self.orders(session, id)
     }
 
     fn set_orders(&self, session: &mut dyn Session, _: &MigrationId, orders: &Orders) -> Result<(), Fail> {

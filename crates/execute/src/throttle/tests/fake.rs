@@ -221,6 +221,12 @@ impl Journal for World {
     fn clear_quarantine(&self, _: &mut dyn Session, _: &MigrationId, _: u32, _: u32) -> Result<(), Fail> {
         not_asked()
     }
+    fn check_readable(&self, _: &mut dyn Session) -> Result<(), Fail> {
+        not_asked()
+    }
+    fn orders_to_change(&self, _: &mut dyn Session, _: &MigrationId) -> Result<Orders, Fail> {
+        not_asked()
+    }
     fn set_orders(&self, _: &mut dyn Session, _: &MigrationId, _: &Orders) -> Result<(), Fail> {
         not_asked()
     }

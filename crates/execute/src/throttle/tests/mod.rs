@@ -131,6 +131,21 @@ fn each_limit_holds_and_lets_go() {
 }
 
 #[test]
+fn what_is_over_at_once_is_held_by_orders_alone_and_what_is_heavy_by_everything() {
+    let stage = Stage::new();
+    stage.on(&[("active_sessions", "10")], |env, valve, watch| {
+        assert_eq!(reasons(valve, env, Work::Small).len(), 1, "an order may be there, unseen");
+        stage.shows(Signal::ActiveSessions, 11.0);
+        assert_eq!(after_a_second(valve, env, watch).len(), 1);
+        let held = |work| reasons(valve, env, work).len();
+        assert_eq!([Work::Heavy, Work::Locks, Work::Small].map(held), [1, 0, 0]);
+        stage.world.shown().orders.paused_by = Some("ops".to_owned());
+        after_a_second(valve, env, watch);
+        assert_eq!([Work::Heavy, Work::Locks, Work::Small].map(held), [2, 1, 1]);
+    });
+}
+
+#[test]
 fn a_limit_that_is_off_is_not_even_measured() {
     let stage = Stage::new();
     stage.shows(Signal::ReplicaLag, 3600.0);
@@ -296,7 +311,8 @@ fn it_is_quiet_when_nobody_was_there_twice() {
 #[test]
 fn a_query_a_file_and_an_address_hold() {
     let mut stage = Stage::new();
-    stage.http = Some(|address| if address.contains("up") { Ok(()) } else { Err("it answers 503".to_owned()) });
+    stage.http =
+        Some(|address| if address.contains("up") { Ok(()) } else { Err("https://host answers with 503".to_owned()) });
     let there = std::env::current_exe().unwrap();
     let settings = [("query", "SELECT calm"), ("file", there.to_str().unwrap()), ("http", "https://host/down?key=1")];
     stage.on(&settings, |env, valve, watch| {
@@ -310,7 +326,7 @@ fn a_query_a_file_and_an_address_hold() {
         let all = asked(vec![vec![Value::from("f")]]);
         assert_eq!(all[0], "query: it says no");
         assert!(all[1].starts_with("file: `") && all[1].ends_with("` is there"), "{all:?}");
-        assert_eq!(all[2], "http: https://host/down: it answers 503");
+        assert_eq!(all[2], "http: https://host answers with 503", "its path may hold a key");
         assert_eq!(reasons(valve, env, Work::Locks), [""; 0]);
         assert_eq!(asked(vec![])[0], "query: it gives no row");
         assert_eq!(asked(vec![vec![Value::Null]])[0], "query: it gives NULL");

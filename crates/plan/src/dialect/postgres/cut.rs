@@ -80,7 +80,7 @@ fn is_ordered(index: &Index) -> bool {
 
 fn key_column<'a>(mirror: &Mirror<'a>, key: &IndexKey) -> Option<KeyColumn<'a>> {
     let column = mirror.table.columns.iter().find(|column| Some(&column.name) == key.column.as_ref())?;
-    let steady = column.not_null && !is_changed(mirror, &column.name);
+    let steady = column.not_null && !is_changed(mirror, &column.name) && is_plain_text(column);
     steady.then(|| Some((&column.name, type_of(column)?))).flatten()
 }
 
@@ -88,6 +88,19 @@ fn key_column<'a>(mirror: &Mirror<'a>, key: &IndexKey) -> Option<KeyColumn<'a>> 
 fn is_changed(mirror: &Mirror<'_>, column: &Ident) -> bool {
     let mut sides = mirror.new.iter().chain(&mirror.old);
     sides.any(|side| side.column == *column || (mirror.kind == Kind::Follow && side.expr.columns().contains(column)))
+}
+
+/// Returns whether a key's value, which a bound carries as text, is the same text in every session: no `DateStyle`,
+/// `IntervalStyle`, `TimeZone`, `extra_float_digits`, `lc_monetary` or `bytea_output` has a part in it. And whether values that
+/// are equal have the same text: a collation of the user's own may hold others for equal.
+fn is_plain_text(column: &Column) -> bool {
+    match column.base_type.as_str() {
+        "int2" | "int4" | "int8" | "numeric" | "uuid" | "bool" | "oid" => true,
+        "text" | "varchar" | "bpchar" => {
+            column.collation.as_deref().is_none_or(|collation| collation.starts_with("pg_catalog."))
+        }
+        _ => false,
+    }
 }
 
 /// Returns a column's type without modifiers: they would round or cut what is compared. `None` where it is not of the

@@ -1,4 +1,7 @@
 //! How the old columns of a table go at last: all pairs of a file together.
+//!
+//! The way is chosen by the structure alone, never by the size: a plan is made when a change begins, its cleanup may run
+//! months later on a table that has grown, and a hash that depends on a row count would change by itself.
 
 use segue_model::catalog::Table;
 use segue_model::ident::Ident;
@@ -10,14 +13,10 @@ use super::native::{drop_column, mirror_of};
 use super::rebuild::{Rebuild, Wanted};
 use super::work::Work;
 use super::{contract, obstacle, sync, verify};
-use crate::figures::{grouped, listed, rows};
+use crate::figures::listed;
 use crate::group::group;
 use crate::operation::{AsWritten, AsWrittenKind, Context, Operation, Pair};
 use crate::refusal::Refusal;
-
-/// From so many rows on a table is rebuilt online: up to there a DROP COLUMN keeps writers waiting for less than a hundredth
-/// of a second a column.
-const ONLINE_ROWS: u64 = 20_000;
 
 /// Milliseconds that SQLite takes to write a megabyte of a table again: 390 to 750 ms for 37 MB were measured.
 const REWRITE_MS_A_MB: u64 = 15;
@@ -30,8 +29,6 @@ pub(super) struct Cleanup<'a> {
 }
 
 enum Way<'a> {
-    /// A small table: `DROP COLUMN` for each, in one transaction.
-    AtOnce,
     /// A copy without them, and a swap.
     Online(Box<Rebuild<'a>>),
     /// `DROP COLUMN`, one transaction each, and why not otherwise.
@@ -60,7 +57,6 @@ impl<'a> Cleanup<'a> {
     pub(super) fn steps(&self) -> Vec<Step> {
         match &self.way {
             Way::Online(rebuild) => self.online(rebuild),
-            Way::AtOnce => self.native(vec![self.drop(&self.dropped())]),
             Way::OneByOne(_) => {
                 let dropped = self.dropped();
                 self.native(dropped.iter().map(|column| self.drop(std::slice::from_ref(column))).collect())
@@ -72,7 +68,6 @@ impl<'a> Cleanup<'a> {
     /// then. Until then all can be taken back, and the sync goes on.
     fn online(&self, rebuild: &Rebuild<'_>) -> Vec<Step> {
         let mut steps: Vec<Step> = self.pairs.iter().map(|(mirror, names)| verify::hidden(mirror, names)).collect();
-        steps.extend(self.set_not_null());
         steps.extend(rebuild.prepare());
         steps.extend(self.shown_and_kept());
         steps.extend(rebuild.finish());
@@ -118,27 +113,18 @@ impl<'a> Cleanup<'a> {
 
     /// Returns what the user should know of it: which way, and why.
     pub(super) fn note(&self) -> String {
-        let (columns, table, dropped) = (listed(&self.dropped()), &self.table.name.name, self.dropped().len());
+        let (columns, table) = (listed(&self.dropped()), &self.table.name.name);
         match &self.way {
             Way::Online(_) => format!(
-                "cleanup drops {columns} of `{table}` by one online rebuild, because it has {} ({} are rebuilt online): a copy \
-                 without them is filled by windows of about 20 ms and takes the table's name in one short transaction. Until \
-                 then every write to `{table}` is made twice, and the file grows by about {}",
-                rows(self.table),
-                format_args!("{} rows and more", grouped(ONLINE_ROWS)),
+                "cleanup drops {columns} of `{table}` by one online rebuild, whatever its size: a copy without them is filled \
+                 by windows of about 10 ms and takes the table's name in one short transaction. Until then every write to \
+                 `{table}` is made twice, and the file grows by about {}",
                 size(self.table.size.bytes)
-            ),
-            Way::AtOnce => format!(
-                "cleanup drops {columns} of `{table}` by DROP COLUMN in one transaction, because it has only {} (fewer than {}); \
-                 writers wait: {}",
-                rows(self.table),
-                grouped(ONLINE_ROWS),
-                stall(self.table.size.bytes, dropped)
             ),
             Way::OneByOne(why) => format!(
                 "cleanup drops {columns} of `{table}` one by one; each writes the whole table again while writers wait: {} each. \
                  It cannot be rebuilt online: {why}",
-                stall(self.table.size.bytes, 1)
+                stall(self.table.size.bytes)
             ),
         }
     }
@@ -151,6 +137,11 @@ fn dropped(pairs: &[(Mirror<'_>, Names)]) -> Vec<Ident> {
     each.collect()
 }
 
+fn not_null(pairs: &[(Mirror<'_>, Names)]) -> Vec<Ident> {
+    let each = pairs.iter().flat_map(|(mirror, _)| mirror.new.iter().filter(|new| new.not_null));
+    each.map(|new| new.name.clone()).collect()
+}
+
 fn way<'a>(
     table: &'a Table,
     rowid: Ident,
@@ -158,9 +149,6 @@ fn way<'a>(
     together: &[Operation<'a>],
     context: &Context<'_>,
 ) -> Way<'a> {
-    if table.size.rows.is_some_and(|rows| rows < ONLINE_ROWS) {
-        return Way::AtOnce;
-    }
     let mode = context.server.settings.get("journal_mode").map_or("", String::as_str);
     if !mode.eq_ignore_ascii_case("wal") {
         return Way::OneByOne(format!(
@@ -168,11 +156,12 @@ fn way<'a>(
              wal` changes it)"
         ));
     }
-    let Some((_, names)) = pairs.first() else { return Way::AtOnce };
+    let Some((_, names)) = pairs.first() else { return Way::OneByOne("there is nothing to drop".to_owned()) };
     let wanted = Wanted {
         table,
         rowid,
         dropped: dropped(pairs),
+        not_null: not_null(pairs),
         added: together.iter().flat_map(added).collect(),
         gone: pairs.iter().flat_map(|(mirror, _)| mirror.old.iter().map(|old| old.name.clone())).collect(),
         sync: pairs.iter().flat_map(|(mirror, names)| sync::pair_triggers(mirror, names)).collect(),
@@ -223,13 +212,12 @@ fn size(bytes: u64) -> String {
     if bytes == 0 { "its size".to_owned() } else { format!("{} MB", megabytes(bytes)) }
 }
 
-fn stall(bytes: u64, columns: usize) -> String {
+fn stall(bytes: u64) -> String {
     if bytes == 0 {
         return "the size of the table is not known".to_owned();
     }
     let megabytes = megabytes(bytes);
-    let times = u64::try_from(columns).unwrap_or(u64::MAX);
-    format!("about {} ms at {megabytes} MB", megabytes.saturating_mul(REWRITE_MS_A_MB).saturating_mul(times))
+    format!("about {} ms at {megabytes} MB", megabytes.saturating_mul(REWRITE_MS_A_MB))
 }
 
 fn megabytes(bytes: u64) -> u64 {

@@ -2,7 +2,7 @@
 
 use segue_model::ident::{Ident, TableName};
 use segue_model::sql::{Hole, Sql};
-use segue_model::step::{Action, Asks, Condition, Gate, Phase, Snapshot, Step, Undo, UndoStep};
+use segue_model::step::{Action, Asks, Condition, Gate, Phase, Snapshot, Step, Undo};
 
 use super::backfill::cut;
 use super::mirror::{Derived, Mirror};
@@ -148,18 +148,26 @@ pub(super) fn set_not_null(mirror: &Mirror<'_>, phase: Phase) -> Vec<Step> {
     mirror.new.iter().filter(|new| new.not_null).map(|new| set_not_null_of(mirror.name(), &new.name, phase)).collect()
 }
 
+/// Returns the statement that makes a column NOT NULL.
+pub(super) fn not_null(table: &TableName, column: &Ident) -> Sql {
+    sql(
+        "ALTER TABLE {table} ALTER COLUMN {column} SET NOT NULL",
+        &[("table", Hole::Table(table)), ("column", Hole::Name(column))],
+    )
+}
+
 fn set_not_null_of(table: &TableName, column: &Ident, phase: Phase) -> Step {
-    let alter =
-        |template: &'static str| sql(template, &[("table", Hole::Table(table)), ("column", Hole::Name(column))]);
-    let back: UndoStep =
-        undo_step(table, &["notnull.drop"], vec![alter("ALTER TABLE {table} ALTER COLUMN {column} DROP NOT NULL")]);
+    let back = sql(
+        "ALTER TABLE {table} ALTER COLUMN {column} DROP NOT NULL",
+        &[("table", Hole::Table(table)), ("column", Hole::Name(column))],
+    );
     Work {
         phase,
         title: format!("`{column}` is NOT NULL from now on"),
-        action: Action::Sql(vec![alter("ALTER TABLE {table} ALTER COLUMN {column} SET NOT NULL")]),
+        action: Action::Sql(vec![not_null(table, column)]),
         facts: &["notnull.set"],
         table,
-        undo: Undo::Lossless(vec![back]),
+        undo: Undo::Lossless(vec![undo_step(table, &["notnull.drop"], vec![back])]),
     }
     .step()
 }

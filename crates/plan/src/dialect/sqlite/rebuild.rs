@@ -7,7 +7,7 @@
 use segue_model::catalog::{Index, Table};
 use segue_model::ident::{Ident, TableName, tag_of};
 use segue_model::sql::{Hole, Sql};
-use segue_model::step::{Action, Backfill, Condition, Cut, Phase, Step, Undo, Verify};
+use segue_model::step::{Action, Backfill, Condition, Cut, Phase, Step, Undo, UndoStep, Verify};
 
 use super::backfill::cut_of;
 use super::definition::{IndexText, TableText, index_text, table_text};
@@ -24,6 +24,8 @@ pub(super) struct Rebuild<'a> {
     pub(super) rowid: Ident,
     /// The columns that go, as they are called at cleanup.
     pub(super) dropped: Vec<Ident>,
+    /// The columns that are NOT NULL from the swap on, and for each write from the copy's triggers on.
+    not_null: Vec<Ident>,
     /// The columns that stay and are stored by themselves, as they are called at cleanup.
     pub(super) columns: Vec<Ident>,
     /// Our triggers that end with the swap.
@@ -61,6 +63,8 @@ pub(super) struct Wanted<'a> {
     pub(super) rowid: Ident,
     /// See [`Rebuild::dropped`].
     pub(super) dropped: Vec<Ident>,
+    /// See [`Rebuild::not_null`].
+    pub(super) not_null: Vec<Ident>,
     /// Columns that this migration adds and leaves.
     pub(super) added: Vec<Ident>,
     /// The columns of the table, as the catalog calls them, that go.
@@ -75,13 +79,14 @@ impl<'a> Rebuild<'a> {
     /// # Errors
     /// Why this table cannot be rebuilt online, as the end of a sentence.
     pub(super) fn new(wanted: Wanted<'a>, names: &Names, migration: &str) -> Result<Self, String> {
-        let Wanted { table, rowid, dropped, added, gone, sync } = wanted;
+        let Wanted { table, rowid, dropped, not_null, added, gone, sync } = wanted;
         let own = table.columns.iter().filter(|column| column.generated.is_none() && !gone.contains(&column.name));
         let columns = own.map(|column| column.name.clone()).chain(added).collect();
         let created = |index: &&Index| !index.definition.is_empty();
         let indexes = table.indexes.iter().filter(created).map(|index| copied(index, table, migration));
         Ok(Self {
             dropped,
+            not_null,
             columns,
             sync,
             copy: names.table("segue_new_"),
@@ -110,25 +115,37 @@ impl<'a> Rebuild<'a> {
         &self.table.name
     }
 
-    /// The columns go while the copy is empty, so its text becomes, by SQLite's own hand, what the statements themselves would
-    /// have left.
+    /// The columns go and become NOT NULL while the copy is empty, so its text becomes, by SQLite's own hand, what the
+    /// statements themselves would have left, and no row is read for it under the write lock.
     fn create(&self) -> Step {
         let copy = ("copy", Hole::Table(&self.copy));
         let rest = Sql::of_catalog(&self.text.rest);
         let mut all = vec![sql("CREATE TABLE {copy}{rest}", &[copy, ("rest", Hole::Sql(&rest))])];
         all.extend(self.take_over_text());
+        all.extend(self.not_null.iter().map(|column| super::contract::not_null(&self.copy, column)));
         all.extend(self.dropped.iter().map(|column| super::native::drop_column(&self.copy, column)));
         all.extend(self.indexes.iter().map(|index| index.create(&self.copy)));
-        let drop = sql("DROP TABLE IF EXISTS {copy}", &[("copy", Hole::Table(&self.copy))]);
         Work {
             phase: Phase::Cleanup,
             title: format!("create `{}`, empty: `{}` without {}", self.copy.name, self.name().name, self.dropped()),
             action: Action::Sql(all),
             facts: &["tab.create"],
             table: self.name(),
-            undo: Undo::Lossless(vec![undo_step(&self.copy, &["tab.drop"], vec![drop])]),
+            undo: Undo::Lossless(self.drop_copy()),
         }
         .step()
+    }
+
+    /// Each index goes in a transaction of its own: what is dropped gives its pages back under the write lock, and other
+    /// writers have a turn in between.
+    fn drop_copy(&self) -> Vec<UndoStep> {
+        let one = |drop| undo_step(&self.copy, &["tab.drop"], vec![drop]);
+        let indexes = self
+            .indexes
+            .iter()
+            .map(|index| one(sql("DROP INDEX IF EXISTS main.{index}", &[("index", Hole::Name(&index.copy))])));
+        let table = one(sql("DROP TABLE IF EXISTS {copy}", &[("copy", Hole::Table(&self.copy))]));
+        indexes.chain([table]).collect()
     }
 
     /// By now the table has more columns than when it was inspected; none of them made an index, so the copy can take its
@@ -246,6 +263,8 @@ impl<'a> Rebuild<'a> {
         Work { phase: Phase::Cleanup, title, action, facts: &["dml.copy_window"], table: self.name(), undo }.step()
     }
 
+    /// A row that only the copy has was written there by hand: it is named, and no repair removes it, which would have to
+    /// look at the whole copy under the write lock.
     fn verify(&self) -> Step {
         let window = self.window();
         let repair = self.of_both(
@@ -272,9 +291,7 @@ impl<'a> Rebuild<'a> {
                     include_str!("rebuild/sample.sql").trim_end(),
                     vec![("differ", Hole::Sql(&differ)), ("window", Hole::Sql(&window))],
                 ),
-                before_repair: vec![
-                    self.of_both("DELETE FROM {copy} WHERE {rowid} NOT IN (SELECT {rowid} FROM {table})", vec![]),
-                ],
+                before_repair: vec![],
                 repair_from_new: Some(repair.clone()),
                 repair_from_old: repair,
             }),

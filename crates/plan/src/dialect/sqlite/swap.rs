@@ -29,7 +29,7 @@ pub(super) fn step(rebuild: &Rebuild<'_>) -> Step {
     all.extend(checks(rebuild));
     Work {
         phase: Phase::Cleanup,
-        title: format!("`{}` becomes `{}`: {} are gone", rebuild.copy.name, rebuild.name().name, rebuild.dropped()),
+        title: format!("`{}` becomes `{}`, without {}", rebuild.copy.name, rebuild.name().name, rebuild.dropped()),
         action: Action::Sql(all),
         facts: &["tab.swap"],
         table: rebuild.name(),

@@ -1,5 +1,6 @@
-SELECT 'the trigger ' || pg_catalog.quote_ident(w.name) || ' is missing or not enabled ALWAYS'
+SELECT 'the trigger ' || pg_catalog.quote_ident(w.name) || CASE t.tgenabled
+  WHEN 'D' THEN ' is disabled' WHEN 'O' THEN ' is enabled, but not ALWAYS' WHEN 'R' THEN ' is enabled for replicas alone'
+  ELSE ' is missing' END
 FROM (VALUES {names}) AS w(name)
-WHERE NOT EXISTS (
-  SELECT FROM pg_catalog.pg_trigger AS t
-  WHERE t.tgrelid = pg_catalog.to_regclass({table}) AND t.tgname = w.name AND t.tgenabled = 'A')
+LEFT JOIN pg_catalog.pg_trigger AS t ON t.tgrelid = pg_catalog.to_regclass({table}) AND t.tgname = w.name
+WHERE t.tgenabled IS DISTINCT FROM 'A'

@@ -31,9 +31,10 @@ fn plan(catalog: &Catalog, journal_mode: &str) -> Plan {
     server.settings.insert("journal_mode".into(), journal_mode.into());
     let (mut answers, thresholds) = (Answers::new(), Thresholds::DEFAULT);
     loop {
-        let open = segue_plan::probes(&migration, catalog, &server, &answers, &thresholds).unwrap();
+        let open = segue_plan::probes(&migration, catalog, &server, &answers, &thresholds).expect("nothing is refused");
         if open.is_empty() {
-            return segue_plan::plan(&migration, catalog, &server, &answers, "shape", &thresholds).unwrap();
+            return segue_plan::plan(&migration, catalog, &server, &answers, "shape", &thresholds)
+                .expect("nothing is refused");
         }
         let yes = Answer::Rows(vec![vec!["t".into(), "t".into(), "t".into()]]);
         answers.extend(open.into_iter().map(|probe| (probe.key, yes.clone())));

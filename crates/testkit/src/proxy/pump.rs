@@ -63,6 +63,7 @@ impl Shared {
             }
             Part::Other(bytes) => (bytes, Way::Through),
             Part::Request(bytes) => {
+                self.wait_until_acted(number);
                 let way = self.counted_as(number);
                 (bytes, way)
             }
@@ -113,8 +114,17 @@ impl Shared {
             self.write(number, piece, |link| &link.client);
         }
         if due {
-            self.state().links[number].due = None;
             self.act(number);
+            self.state().links[number].due = None;
+            self.changed.notify_all();
+        }
+    }
+
+    /// Keeps back what a client sends on an answer after which something is to be done: that comes first.
+    fn wait_until_acted(&self, number: usize) {
+        let mut state = self.state();
+        while state.links[number].due.is_some() && !state.ended {
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
     }
 

@@ -120,7 +120,11 @@ impl<'a> Rebuild<'a> {
     fn create(&self) -> Step {
         let copy = ("copy", Hole::Table(&self.copy));
         let rest = Sql::of_catalog(&self.text.rest);
-        let mut all = vec![sql("CREATE TABLE {copy}{rest}", &[copy, ("rest", Hole::Sql(&rest))])];
+        // Asked here too: what the swap would refuse is better known before every row is copied.
+        let mut all = vec![
+            super::swap::no_other_index(self),
+            sql("CREATE TABLE {copy}{rest}", &[copy, ("rest", Hole::Sql(&rest))]),
+        ];
         all.extend(self.take_over_text());
         all.extend(self.not_null.iter().map(|column| super::contract::not_null(&self.copy, column)));
         all.extend(self.dropped.iter().map(|column| super::native::drop_column(&self.copy, column)));

@@ -38,8 +38,8 @@ pub(super) fn step(rebuild: &Rebuild<'_>) -> Step {
     .step()
 }
 
-/// An index that somebody else made meanwhile would be lost with the old table.
-fn no_other_index(rebuild: &Rebuild<'_>) -> Sql {
+/// Returns what fails for an index that somebody else made meanwhile: it would be lost with the old table.
+pub(super) fn no_other_index(rebuild: &Rebuild<'_>) -> Sql {
     let known: Vec<Sql> =
         rebuild.indexes.iter().map(|index| sql("{name}", &[("name", Hole::Text(index.index.name.as_str()))])).collect();
     sql(

@@ -201,6 +201,19 @@ pub(crate) fn own<'r, M: Handed<'r>, T>(
     })
 }
 
+/// As [`own`], for a window that notes in the same transaction how far its span is.
+pub(crate) fn own_window<'r, M: Handed<'r>, T>(
+    me: &mut M,
+    lock_wait: Duration,
+    body: impl FnOnce(&mut M) -> Result<T, RunError>,
+) -> Result<T, RunError> {
+    within(me, Begin::Window { lock_wait }, |me| {
+        let value = body(me)?;
+        me.hand().fence()?;
+        Ok(value)
+    })
+}
+
 /// Runs one transaction.
 pub(crate) fn within<'r, M: Handed<'r>, T>(
     me: &mut M,

@@ -12,7 +12,7 @@ use crate::comeback::{RETURN, Waiting};
 use crate::crew::Crew;
 use crate::error::RunError;
 use crate::guard::Patience;
-use crate::hand::Hand;
+use crate::hand::{Hand, own_window};
 use crate::mask::mask;
 use crate::running::JOURNAL_WAIT;
 use crate::throttle::Work;
@@ -330,7 +330,7 @@ impl Hand<'_> {
         let copying = crew.copying;
         let mut locked = false;
         let leaves = crew.left_waiting.load(Ordering::SeqCst) < WAITS_MAX;
-        let result = self.own(copying.patience().tries.each, |me| {
+        let result = own_window(self, copying.patience().tries.each, |me| {
             me.execute_all(copying.before, limit)?;
             let changed = me.execute(statement, &part.bounds(from), limit);
             locked = changed.as_ref().is_err_and(is_lock_timeout);

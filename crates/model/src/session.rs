@@ -103,6 +103,13 @@ pub enum Begin {
         /// The longest wait for one lock.
         lock_wait: Duration,
     },
+    /// As `Write`, for what is done again when a crash of the server takes it back together with the note that it was done:
+    /// COMMIT does not wait for the disk, nor for a synchronous standby (PostgreSQL: `synchronous_commit = off`). It lasts
+    /// once any later transaction of ours does.
+    Window {
+        /// The longest wait for one lock.
+        lock_wait: Duration,
+    },
 }
 
 /// Somebody whose transaction holds a lock that a step needs.

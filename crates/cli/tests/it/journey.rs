@@ -290,7 +290,11 @@ fn an_index_that_somebody_adds_meanwhile_is_said_and_gone_on_with() {
     let refused = project.segue.run(&cleanup);
     println!("{}", refused.stderr);
     assert_eq!(refused.code, 3);
-    assert!(refused.stderr.contains("the index `theirs` was created after the plan was made: drop it"), "{}", refused.stderr);
+    assert!(
+        refused.stderr.contains("the index `theirs` was created after the plan was made: drop it"),
+        "{}",
+        refused.stderr
+    );
     database.connect().execute_batch("DROP INDEX theirs").expect("somebody drops it");
     project.segue.ok(&cleanup);
 }

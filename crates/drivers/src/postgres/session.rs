@@ -251,7 +251,7 @@ impl Session for PostgresSession {
         }
         self.lock_wait = match begin {
             Begin::Read => SHORT,
-            Begin::Write { lock_wait } => lock_wait,
+            Begin::Write { lock_wait } | Begin::Window { lock_wait } => lock_wait,
         };
         self.transaction = Transaction::Begun(begin);
         Ok(())
@@ -376,15 +376,19 @@ impl Session for PostgresSession {
 fn beginning(begin: Begin) -> Sql {
     match begin {
         Begin::Read => Sql::fixed("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL lock_timeout = '5s'"),
-        Begin::Write { lock_wait } => Sql::fill(
-            &StandardQuoting,
-            "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = {ms}{idle}",
-            &[
-                ("ms", Hole::Int(i64::try_from(millis(lock_wait)).unwrap_or(i64::MAX))),
-                ("idle", Hole::Sql(&idle_limit(lock_wait))),
-            ],
+        Begin::Write { lock_wait } => {
+            writing("BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = {ms}{idle}", lock_wait)
+        }
+        Begin::Window { lock_wait } => writing(
+            "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL synchronous_commit = off; SET LOCAL lock_timeout = {ms}{idle}",
+            lock_wait,
         ),
     }
+}
+
+fn writing(template: &'static str, lock_wait: Duration) -> Sql {
+    let ms = Hole::Int(i64::try_from(millis(lock_wait)).unwrap_or(i64::MAX));
+    Sql::fill(&StandardQuoting, template, &[("ms", ms), ("idle", Hole::Sql(&idle_limit(lock_wait)))])
 }
 
 fn setting(template: &'static str, ms: u64) -> Sql {

@@ -55,7 +55,7 @@ impl SqliteSession {
     /// Runs `body` with its limits; a wait for a lock ends with the transaction's lock wait, outside one with `limit`.
     fn limited<T>(&mut self, limit: Duration, body: impl Fn(&Connection) -> rusqlite::Result<T>) -> Result<T, Fail> {
         match self.transaction {
-            Some(Begin::Write { lock_wait }) => self.once(limit, lock_wait, body),
+            Some(Begin::Write { lock_wait } | Begin::Window { lock_wait }) => self.once(limit, lock_wait, body),
             Some(Begin::Read) => self.once(limit, limit, body),
             None => self.in_turns(limit, body),
         }
@@ -105,7 +105,7 @@ impl SqliteSession {
                 // Fails only when SQLite is out of memory; then the next write says so.
                 let _ = self.statement("PRAGMA query_only = OFF");
             }
-            Some(Begin::Write { .. }) => self.usual_schema_rules(),
+            Some(Begin::Write { .. } | Begin::Window { .. }) => self.usual_schema_rules(),
             None => {}
         }
     }
@@ -149,7 +149,7 @@ impl Session for SqliteSession {
                 .and_then(|()| self.statement("BEGIN"))
                 .and_then(|()| self.statement("SELECT 1 FROM main.sqlite_schema LIMIT 1")),
             // Never plain BEGIN: a write after a read fails at once with SQLITE_BUSY_SNAPSHOT, whatever the wait.
-            Begin::Write { .. } => self.statement("BEGIN IMMEDIATE"),
+            Begin::Write { .. } | Begin::Window { .. } => self.statement("BEGIN IMMEDIATE"),
         };
         if result.is_err() {
             self.rollback();
@@ -163,7 +163,7 @@ impl Session for SqliteSession {
             return Err(Fail::new(FailKind::Cancelled, "an interrupted statement has rolled the transaction back"));
         }
         let wait = match self.transaction {
-            Some(Begin::Write { lock_wait }) => lock_wait.min(COMMIT_WAIT),
+            Some(Begin::Write { lock_wait } | Begin::Window { lock_wait }) => lock_wait.min(COMMIT_WAIT),
             Some(Begin::Read) | None => COMMIT_WAIT,
         };
         let only_read = matches!(self.transaction, Some(Begin::Read));

@@ -120,7 +120,8 @@ impl<'a> People<'a> {
     pub(crate) fn apply(&self, settings: &[&str]) -> Result<Applied, String> {
         let applied = applied(&self.segue.run(&arguments(settings)))?;
         // By the journal, from the step's beginning to its end: the phase also gathers statistics.
-        let took = "SELECT extract(epoch FROM max(at) FILTER (WHERE mark = 'done') - min(at) FILTER (WHERE mark = 'intent'))
+        let took =
+            "SELECT extract(epoch FROM max(at) FILTER (WHERE mark = 'done') - min(at) FILTER (WHERE mark = 'intent'))
                     FROM segue.event WHERE step = (SELECT min(step) FROM segue.checkpoint)";
         Ok(Applied { backfill_s: number(&mut self.client(), took), ..applied })
     }

@@ -82,7 +82,9 @@ fn statements(step: &Value) -> Vec<String> {
 /// Returns the backfill's statement for every page of the table.
 fn whole_table(sql: &[String]) -> String {
     let fill = sql.last().expect("a backfill has a statement");
-    fill.replace("$1::", "'0'::").replace("$2::", "'64'::")
+    let by_pages = fill.replace("$1::", "'0'::").replace("$2::", "'64'::");
+    // By keys (PostgreSQL 13), which are whole numbers here.
+    by_pages.replace("CAST($1 AS", "CAST('-2147483648' AS").replace("CAST($2 AS", "CAST('2147483647' AS")
 }
 
 /// Compares the strongest lock on the application's table.

@@ -34,7 +34,7 @@ fn of_several_that_start_at_once_one_goes_on() {
 }
 
 /// Stops a run by SIGSTOP after one of its statements, lets another take over and finish, and wakes it up. Returns whether
-/// it slept inside a transaction; `None` when there was no lease yet.
+/// it slept inside a transaction; `None` when there was no lease yet, or nothing had been done under it.
 fn slept_through(straight: &Straight<'_>, request: u64) -> Option<bool> {
     let scratch = straight.at(0);
     let proxy = straight.proxy(Script { on: "", at: request, moment: Moment::Answered, act: Act::Stop });
@@ -64,13 +64,15 @@ fn slept_through(straight: &Straight<'_>, request: u64) -> Option<bool> {
     straight.compare(&scratch, 1).unwrap_or_else(|difference| panic!("taken over at {request}:\n{difference}"));
     signal(sleeper.id(), "CONT");
     let woken = finished(sleeper);
-    assert_code(&woken, 4);
-    assert!(woken.stderr.contains("taken this migration over"), "{}", woken.stderr);
+    // One that had only asked for its lease reads the journal now and finds nothing left to do, or its connection gone.
+    let had_begun = woken.stderr.contains('✓');
+    assert!(woken.code == 4 || (!had_begun && [0, 3].contains(&woken.code)), "{}: {}", woken.code, woken.stderr);
+    assert!(!had_begun || woken.stderr.contains("taken this migration over"), "{}", woken.stderr);
     straight.compare(&scratch, 1).unwrap_or_else(|difference| panic!("woken at {request}:\n{difference}"));
     let legs = [Leg { stage: 1, back: false }, Leg { stage: 1, back: true }];
     let leg = legs[usize::try_from(request % 2).expect("it is 0 or 1")];
     straight.goes_on(&scratch, leg, leg.command()).expect("it goes on");
-    Some(inside)
+    had_begun.then_some(inside)
 }
 
 #[test]
@@ -78,7 +80,7 @@ fn a_run_that_sleeps_through_a_takeover_changes_nothing_when_it_wakes() {
     let Some((straight, requests)) = straight::split() else { return };
     let requests = requests[0].1;
     let full = std::env::var_os("SEGUE_TEST_FULL").is_some();
-    let stride = if full { 5 } else { usize::try_from(requests / 7).expect("it is small") };
+    let stride = if full { 5 } else { usize::try_from(requests / 10).expect("it is small") };
     let slept: Vec<bool> =
         (2..requests - 20).step_by(stride).filter_map(|request| slept_through(straight, request)).collect();
     let inside = slept.iter().filter(|inside| **inside).count();

@@ -194,11 +194,7 @@ pub(crate) fn own<'r, M: Handed<'r>, T>(
     lock_wait: Duration,
     body: impl FnOnce(&mut M) -> Result<T, RunError>,
 ) -> Result<T, RunError> {
-    within(me, Begin::Write { lock_wait }, |me| {
-        let value = body(me)?;
-        me.hand().fence()?;
-        Ok(value)
-    })
+    fenced(me, Begin::Write { lock_wait }, body)
 }
 
 /// As [`own`], for a window that notes in the same transaction how far its span is.
@@ -207,7 +203,16 @@ pub(crate) fn own_window<'r, M: Handed<'r>, T>(
     lock_wait: Duration,
     body: impl FnOnce(&mut M) -> Result<T, RunError>,
 ) -> Result<T, RunError> {
-    within(me, Begin::Window { lock_wait }, |me| {
+    fenced(me, Begin::Window { lock_wait }, body)
+}
+
+/// Runs one transaction that is fenced last thing before COMMIT.
+fn fenced<'r, M: Handed<'r>, T>(
+    me: &mut M,
+    begin: Begin,
+    body: impl FnOnce(&mut M) -> Result<T, RunError>,
+) -> Result<T, RunError> {
+    within(me, begin, |me| {
         let value = body(me)?;
         me.hand().fence()?;
         Ok(value)

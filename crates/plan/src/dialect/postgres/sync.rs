@@ -223,8 +223,8 @@ fn two_way_body(mirror: &Mirror<'_>) -> Sql {
             ("absent", Hole::Sql(&of_old(mirror))),
             ("forward", Hole::Join(&forward, "\n      ")),
             ("back", Hole::Join(&back, "\n      ")),
-            ("new_changed", Hole::Sql(&changed(mirror, &new))),
-            ("old_changed", Hole::Sql(&changed(mirror, &mirror.watched()))),
+            ("new_changed", Hole::Sql(&mirror.changed(&new))),
+            ("old_changed", Hole::Sql(&mirror.changed(&mirror.watched()))),
             ("left_out", Hole::Sql(&left_out(mirror))),
         ],
     )
@@ -258,12 +258,6 @@ fn assignments(mirror: &Mirror<'_>, side: &[Derived]) -> Vec<Sql> {
             sql("{column} := {value};", &[("column", Hole::Sql(&column)), ("value", Hole::Sql(&value))])
         })
         .collect()
-}
-
-fn changed(mirror: &Mirror<'_>, columns: &[&Ident]) -> Sql {
-    let new = mirror.record(Of::New, columns.iter().copied());
-    let old = mirror.record(Of::Old, columns.iter().copied());
-    sql("{new} OPERATOR(pg_catalog.*<>) {old}", &[("new", Hole::Sql(&new)), ("old", Hole::Sql(&old))])
 }
 
 fn create_trigger(table: &TableName, trigger: &OurTrigger) -> Sql {

@@ -123,6 +123,11 @@ impl<'r> Hand<'r> {
         Err(RunError::LostLease)
     }
 
+    /// Leaves the cores to others for the next long statement, if there are any at work.
+    pub(crate) fn spare_others(&mut self) {
+        self.work.spare_others(!self.valve.is_quiet());
+    }
+
     /// Runs one reviewed statement, unless the user wants to stop at once.
     pub(crate) fn execute(&mut self, sql: &Sql, params: &[Value], limit: Duration) -> Result<u64, RunError> {
         if self.env.run.stop.at_once() {

@@ -33,6 +33,7 @@ impl Running<'_> {
             }
             me.intend(step, Mark::Intent)?;
             me.fence()?;
+            me.hand.spare_others();
             me.execute(sql, &[], limit(step))?;
             me.fence()?;
             match me.remains(settle)? {

@@ -130,6 +130,7 @@ impl Running<'_> {
             }
             me.intend(step, Mark::Intent)?;
             me.fence()?;
+            me.hand.spare_others();
             me.execute_all(all, limit(step))?;
             me.fence()
         })?;

@@ -216,6 +216,12 @@ pub trait Session: Send {
     /// Any [`Fail`].
     fn others_at_work(&mut self) -> Result<bool, Fail>;
 
+    /// From now on a long statement keeps to one process (`spare`) or takes as many as the server lets it: others may need
+    /// the cores. An engine whose statements have one process anyway does nothing.
+    fn spare_others(&mut self, spare: bool) {
+        let _ = spare;
+    }
+
     /// Returns the seconds since 1970 in UTC, by the database's clock.
     ///
     /// # Errors

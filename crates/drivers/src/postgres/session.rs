@@ -49,6 +49,10 @@ pub(super) struct PostgresSession {
     /// What the server's session has; `None`: not known.
     statement_timeout_ms: Option<u64>,
     lock_timeout_ms: Option<u64>,
+    /// Others may need the cores.
+    spares_others: bool,
+    /// The same as the server's session knows it; `None`: not known.
+    told_to_spare: Option<bool>,
     /// The longest wait for one lock in the open transaction.
     lock_wait: Duration,
     /// The question for a shape is prepared; it stays so whatever becomes of the transaction.
@@ -81,6 +85,8 @@ impl PostgresSession {
             transaction: Transaction::None,
             statement_timeout_ms: None,
             lock_timeout_ms: None,
+            spares_others: false,
+            told_to_spare: Some(false),
             lock_wait: Duration::ZERO,
             shape_prepared: false,
             lag: Arc::default(),
@@ -127,8 +133,21 @@ impl PostgresSession {
                 opening.push(setting("SET lock_timeout = {ms}", wait));
                 self.lock_timeout_ms = Some(wait);
             }
+            opening.extend(self.sparing());
         }
         opening
+    }
+
+    /// Returns what tells the server's session how many processes may build an index (PostgreSQL 15, chapter 20.4.6).
+    fn sparing(&mut self) -> Option<Sql> {
+        let wanted = self.spares_others;
+        (self.told_to_spare.replace(wanted) != Some(wanted)).then(|| {
+            Sql::fixed(if wanted {
+                "SET max_parallel_maintenance_workers = 0"
+            } else {
+                "RESET max_parallel_maintenance_workers"
+            })
+        })
     }
 
     /// Sends what must go before, in a message of its own.
@@ -145,7 +164,7 @@ impl PostgresSession {
     fn settled(&mut self, send: impl FnOnce(&mut Self) -> Result<Reply, Fail>) -> Result<Reply, Fail> {
         let answer = send(self);
         if answer.is_err() {
-            (self.statement_timeout_ms, self.lock_timeout_ms) = (None, None);
+            (self.statement_timeout_ms, self.lock_timeout_ms, self.told_to_spare) = (None, None, None);
         }
         answer
     }
@@ -356,6 +375,10 @@ impl Session for PostgresSession {
         let asked = Instant::now();
         let rows = self.run(sql.as_str(), &[], SHORT)?.rows;
         Ok(pressure::readings(signals, &rows, &mut lag, asked, &self.wire.route().endpoint))
+    }
+
+    fn spare_others(&mut self, spare: bool) {
+        self.spares_others = spare;
     }
 
     fn others_at_work(&mut self) -> Result<bool, Fail> {

@@ -122,6 +122,24 @@ fn what_a_role_may_not_see_is_unknown_and_names_the_grant() {
 }
 
 #[test]
+fn a_long_statement_keeps_to_one_process_where_others_need_the_cores() {
+    let workers = |session: &mut dyn Session| {
+        let rows = session.query("SHOW max_parallel_maintenance_workers", &[], LIMIT).unwrap();
+        rows[0][0].as_str().unwrap().to_owned()
+    };
+    on_each_alone(|_, _, _, session| {
+        let usual = workers(session);
+        assert_ne!(usual, "0");
+        session.spare_others(true);
+        assert_eq!(workers(session), "0");
+        session.query("SELECT 1 / 0", &[], LIMIT).unwrap_err();
+        assert_eq!(workers(session), "0", "a failed statement changes nothing");
+        session.spare_others(false);
+        assert_eq!(workers(session), usual);
+    });
+}
+
+#[test]
 fn others_are_at_work_when_they_were_lately() {
     on_each_alone(|_, url, client, session| {
         let mut ours = open(url);

@@ -87,5 +87,6 @@ fn name(by: By) -> &'static str {
         By::Segue => "segue, apply to cleanup",
         By::SegueBesideAReader => "segue, beside a 5 s reader",
         By::TheNaiveStatements => "the naive statements (old code fails)",
+        By::AnotherTool => "another tool",
     }
 }

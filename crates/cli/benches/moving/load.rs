@@ -4,9 +4,11 @@ use std::cell::RefCell;
 
 use segue_model::engine::Engine;
 use segue_testkit::postgres::PostgresServer;
+use segue_traffic::scenario::Rule;
 use segue_traffic::{Scenario, scenario};
 
 use crate::figure::{Bar, Figure};
+use crate::reshape;
 use crate::under_load::{By, Measured, on_postgres, on_sqlite};
 
 /// Four clients, 400 requests a second, from expand to contract and cleanup, for a type change and a split.
@@ -16,6 +18,9 @@ pub(crate) fn figures(server: &PostgresServer, rows: u32, runs: u32) -> Vec<Figu
     for scenario in scenarios.into_iter().flatten() {
         let (alone, changed) = turn_about(runs, |by| on_postgres(server, &scenario, rows, by));
         figures.extend(of(&scenario, &alone, &changed));
+        if scenario.rule == Rule::SameName {
+            figures.push(reshape::wall(server, &scenario, rows, least(&changed, |m| m.apply_seconds)));
+        }
     }
     figures
 }

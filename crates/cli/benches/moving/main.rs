@@ -24,11 +24,15 @@ use std::path::Path;
 use std::process::{Command, ExitCode};
 
 use figure::{Figure, HEAD};
+use segue_testkit::client::Client;
 use segue_testkit::postgres::{Binaries, PostgresOptions, PostgresServer};
 
 const GROUPS: [&str; 8] = ["backfill", "shapes", "load", "triggers", "standby", "kill", "verify", "sqlite"];
 /// Without them the figures of a server mean nothing.
 const MUST_BE_ON: [&str; 3] = ["fsync", "synchronous_commit", "full_page_writes"];
+
+/// WAL files of 16 MB that a server which has run for a while keeps to use again.
+const WAL_FILES: u32 = 150;
 
 /// What was asked for.
 struct Options {
@@ -115,11 +119,7 @@ fn measured(group: &str, options: &Options) -> Vec<Figure> {
     match group {
         "backfill" => backfill::figures(&server, options.rows, options.runs),
         "shapes" => backfill::shapes(&server, options.rows, options.runs, options.large),
-        "load" => {
-            let mut figures = load::figures(&server, rows, options.runs);
-            figures.push(reshape::wall(&server, options.rows));
-            figures
-        }
+        "load" => load::figures(&server, rows, options.runs),
         "triggers" => triggers::figures(&server, options.runs),
         "kill" => kill::figures(&server, options.rows, options.runs, &["workers=2"]),
         _ => verify::figures(&server, if options.large { options.rows * 10 } else { options.rows }, options.runs),
@@ -128,14 +128,24 @@ fn measured(group: &str, options: &Options) -> Vec<Figure> {
 
 /// Starts a server that writes to the disk, and asserts it.
 fn server(binaries: &Binaries) -> PostgresServer {
-    let extra = [("max_parallel_workers_per_gather", "0")];
+    let extra = [("max_parallel_workers_per_gather", "0"), ("min_wal_size", "3GB")];
     let server = PostgresServer::start(binaries, &PostgresOptions { fsync: true, extra: &extra, ..Default::default() });
     let mut client = server.connect("postgres");
     for name in MUST_BE_ON {
         let value = client.value(&format!("SHOW {name}")).unwrap_or_default();
         assert_eq!(value, "on", "the figures of a server without {name} mean nothing");
     }
+    run_in(&mut client);
     server
+}
+
+/// Gives a new server the WAL files of one that has run for a while: it uses old ones again, where a new one must first write
+/// each full of zeros, and lets every commit wait for it.
+fn run_in(client: &mut Client) {
+    for _ in 0..WAL_FILES {
+        client.batch("SELECT pg_logical_emit_message(false, 'bench', 'x'); SELECT pg_switch_wal()");
+    }
+    client.batch("CHECKPOINT");
 }
 
 /// Writes the result into the documentation.

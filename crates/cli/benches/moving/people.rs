@@ -100,6 +100,16 @@ impl<'a> People<'a> {
         Self { server, url, rows, project, segue }
     }
 
+    /// Takes `region` to a wider type instead.
+    pub(crate) fn retyped(mut self) -> Self {
+        self.project = project(
+            "ALTER TABLE people ALTER COLUMN region TYPE bigint;\n",
+            "ALTER TABLE people ALTER COLUMN region TYPE integer;\n",
+        );
+        self.segue = Segue::new(&self.url, self.project.path());
+        self
+    }
+
     pub(crate) fn client(&self) -> Client {
         Client::connect(&self.url)
     }

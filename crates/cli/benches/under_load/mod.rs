@@ -33,14 +33,26 @@ pub(crate) enum By {
     Segue,
     SegueBesideAReader,
     TheNaiveStatements,
+    AnotherTool,
 }
 
 /// Measures on a new database of a server.
 pub(crate) fn on_postgres(server: &PostgresServer, scenario: &Scenario, rows: u32, by: By) -> Measured {
+    on_postgres_by(server, scenario, rows, by, &|url| {
+        Client::connect(url).batch(&format!("BEGIN; {}; COMMIT", scenario.up));
+    })
+}
+
+/// The same, where `change` changes the schema of the database of this URL if Segue does not.
+pub(crate) fn on_postgres_by(
+    server: &PostgresServer,
+    scenario: &Scenario,
+    rows: u32,
+    by: By,
+    change: &dyn Fn(&str),
+) -> Measured {
     let url = server.database();
-    let measured = measure(&Place::Postgres(url.clone()), &url, scenario, rows, by, &|| {
-        Client::connect(&url).batch(&format!("BEGIN; {}; COMMIT", scenario.up));
-    });
+    let measured = measure(&Place::Postgres(url.clone()), &url, scenario, rows, by, &|| change(&url));
     let database = url.rsplit('/').next().and_then(|rest| rest.split('?').next()).unwrap_or_default();
     server.connect("postgres").batch(&format!("DROP DATABASE IF EXISTS \"{database}\" WITH (FORCE)"));
     measured
@@ -58,7 +70,7 @@ pub(crate) fn on_sqlite(scenario: &Scenario, rows: u32, by: By) -> Measured {
     measure(&Place::Sqlite(file.path()), &file.url(), scenario, rows, by, &naive)
 }
 
-fn measure(place: &Place, url: &str, scenario: &Scenario, rows: u32, by: By, naive: &dyn Fn()) -> Measured {
+fn measure(place: &Place, url: &str, scenario: &Scenario, rows: u32, by: By, change: &dyn Fn()) -> Measured {
     segue_traffic::seed(place, scenario, rows).expect("an empty database can be seeded");
     let load = Load { rows, long_reader: by == By::SegueBesideAReader, ..Load::default() };
     let traffic = Traffic::start(place, scenario, load).expect("the clients can start");
@@ -69,7 +81,7 @@ fn measure(place: &Place, url: &str, scenario: &Scenario, rows: u32, by: By, nai
     match by {
         By::Nothing => std::thread::sleep(AROUND),
         By::Segue | By::SegueBesideAReader => apply_seconds = all_the_way(url, scenario, &traffic),
-        By::TheNaiveStatements => naive(),
+        By::TheNaiveStatements | By::AnotherTool => change(),
     }
     let seconds = began.elapsed().as_secs_f64();
     std::thread::sleep(Duration::from_secs(1));

@@ -6,7 +6,7 @@ use segue_model::ident::MigrationId;
 use segue_model::journal::{Event, Mark, Record, State};
 use segue_model::plan::{Mode, Plan};
 use segue_model::session::{Fail, FailKind};
-use segue_model::step::{Action, Backfill, Step};
+use segue_model::step::{Action, Backfill, Phase, Step};
 
 use crate::backfill::Copying;
 use crate::clock::{Clock, MachineClock};
@@ -16,6 +16,7 @@ use crate::engage::{Opened, find, writable};
 use crate::error::RunError;
 use crate::guard::Patience;
 use crate::hand::{Hand, WORKER};
+use crate::observer::Progress;
 use crate::run::{Run, journalled};
 use crate::running::Env;
 use crate::throttle::Valve;
@@ -24,9 +25,13 @@ use crate::window::Size;
 /// How often it is looked whether there is something to help with.
 const LOOK: Duration = Duration::from_millis(200);
 
+/// How often it is tried to connect and to find the migration.
+const ARRIVALS_MAX: u32 = 4;
+
 impl Run<'_> {
     /// Helps the process that runs a migration to bring rows over, until all are or nobody runs it any more; returns the
-    /// rows that this process changed. Obeys the same limits and orders; follows the migration to whoever takes it over.
+    /// rows that this process changed. Obeys the same limits and orders, and stands still whenever that process does; follows
+    /// the migration to whoever takes it over.
     ///
     /// # Errors
     /// Any [`RunError`]; [`RunError::Gate`] when nobody runs it, [`FailKind::Usage`] where one process alone may write.
@@ -40,26 +45,52 @@ impl Run<'_> {
             let text = "this engine lets one process write at a time: a second one could not help";
             return Err(Fail::new(FailKind::Usage, text).into());
         }
-        let mut work = env.connect(id, WORKER)?;
-        let server = work.server()?;
-        writable(&server)?;
-        let record = match env.journal().exists(&mut *work)? {
-            true => {
-                env.journal().check_readable(&mut *work)?;
-                find(env.journal(), &mut *work, id)?
-            }
-            false => None,
-        };
-        let Some(record) = record else { return Err(RunError::NoSuchMigration { id: id.clone() }) };
         let (control, valve) = (Control::default(), Valve::new(self.options.tuning.clone()));
-        control.is_on(server.identity.timeline);
+        let hand = arrive(env, (&control, &valve), id)?;
+        valve.helps();
         std::thread::scope(|scope| {
             let _opened = Opened(&valve);
             scope.spawn(|| valve.watch(env, id));
-            let hand = Hand::new(env, (&control, &valve), (id.clone(), record.attempt), WORKER, work)?;
             Helper { hand, rows: 0 }.help()
         })
     }
+}
+
+/// Connects and finds the migration. A session that is lost meanwhile is made again a few times: who takes the migration over
+/// at this moment ends every session that is there for it.
+fn arrive<'r>(env: Env<'r>, lease: (&'r Control, &'r Valve), id: &MigrationId) -> Result<Hand<'r>, RunError> {
+    let mut times = 0;
+    loop {
+        let fail = match arrive_once(env, lease, id) {
+            Err(RunError::Fail { source, .. }) => source,
+            other => return other,
+        };
+        times += 1;
+        // A session that is ended before it is there counts as none that could be made.
+        if !(fail.outcome_unknown() || fail.kind == FailKind::Connect) || times >= ARRIVALS_MAX {
+            return Err(fail.into());
+        }
+        env.tell(&Progress::Reconnecting { because: &fail });
+        env.wait(LOOK * times)?;
+    }
+}
+
+fn arrive_once<'r>(
+    env: Env<'r>,
+    (control, valve): (&'r Control, &'r Valve),
+    id: &MigrationId,
+) -> Result<Hand<'r>, RunError> {
+    let (mut work, journal) = (env.connect(id, WORKER)?, env.journal());
+    let server = work.server()?;
+    writable(&server)?;
+    let mut record = None;
+    if journal.exists(&mut *work)? {
+        journal.check_readable(&mut *work)?;
+        record = find(journal, &mut *work, id)?;
+    }
+    let Some(record) = record else { return Err(RunError::NoSuchMigration { id: id.clone() }) };
+    control.is_on(server.identity.timeline);
+    Ok(Hand::new(env, (control, valve), (id.clone(), record.attempt), WORKER, work)?)
 }
 
 /// A process that helps.
@@ -113,8 +144,10 @@ impl Helper<'_> {
 
     /// Leaves the span that was under way to whoever comes first: it is free once its session is gone.
     fn let_go(&mut self) -> Result<(), RunError> {
-        let because =
-            Fail::new(FailKind::Lost, "another run has taken the migration over, or another server its place");
+        let because = Fail::new(
+            FailKind::Lost,
+            "another run has taken the migration over, or none runs it, or another server took this one's place",
+        );
         self.hand.reconnect_to_look(&because)
     }
 
@@ -169,8 +202,9 @@ impl Helper<'_> {
     }
 }
 
+/// Returns the backfills that others may help with. What cleanup copies by windows is none of them.
 fn backfills(plan: &Plan) -> impl Iterator<Item = (&Step, &Backfill)> {
-    plan.steps.iter().filter_map(|step| match &step.action {
+    plan.steps.iter().filter(|step| step.phase == Phase::Backfill).filter_map(|step| match &step.action {
         Action::Backfill(backfill) => Some((step, backfill)),
         _ => None,
     })
@@ -194,4 +228,18 @@ fn what_helps(record: Record, events: &[Event]) -> Result<Help, RunError> {
         None if done => Help::Never,
         None => Help::Later,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tests::plan;
+
+    #[test]
+    fn what_cleanup_copies_by_windows_is_nothing_to_help_with() {
+        let mut plan = plan();
+        let copy = Step { id: 11, phase: Phase::Cleanup, ..plan.steps[2].clone() };
+        plan.steps.push(copy);
+        assert_eq!(backfills(&plan).map(|(step, _)| step.id).collect::<Vec<_>>(), [3]);
+    }
 }

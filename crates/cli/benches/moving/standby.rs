@@ -26,9 +26,10 @@ pub(crate) fn figures(binaries: &Binaries, rows: u64) -> Vec<Figure> {
     let database = people.url.rsplit('/').next().unwrap_or_default().to_owned();
     let over = AtomicBool::new(false);
     let (worst, applied) = std::thread::scope(|scope| {
-        let slow = scope.spawn(|| slow_down(&standby, &over));
         let beat = scope.spawn(|| beat(&people, &over));
-        let lag = scope.spawn(|| worst_lag(&standby, &database, &over));
+        let watch = follows(&standby, &database);
+        let slow = scope.spawn(|| slow_down(&standby, &over));
+        let lag = scope.spawn(|| worst_lag(watch, &over));
         let applied = people.apply(&["replica_lag=1s"]);
         over.store(true, Ordering::SeqCst);
         for thread in [slow, beat] {
@@ -63,20 +64,31 @@ fn beat(people: &People<'_>, over: &AtomicBool) {
     }
 }
 
-/// Returns the greatest age of the last time that arrived at the standby, in seconds.
-fn worst_lag(standby: &PostgresServer, database: &str, over: &AtomicBool) -> f64 {
-    let limit = Instant::now() + Duration::from_secs(30);
-    let mut client = loop {
+/// Age of the last time that arrived at the standby, in seconds.
+const AGE: &str = "SELECT coalesce(max(extract(epoch FROM clock_timestamp() - at)), 3600) FROM beat";
+
+/// Waits until the standby has what is written now, not only what was there when it was made.
+fn follows(standby: &PostgresServer, database: &str) -> Client {
+    let limit = Instant::now() + Duration::from_secs(60);
+    loop {
         match Client::try_connect(&standby.url(database)) {
-            Ok(client) => break client,
+            Ok(mut client) => {
+                if number(&mut client, AGE) < 0.2 {
+                    return client;
+                }
+            }
             Err(error) => assert!(Instant::now() < limit, "the standby does not have the database: {error}"),
         }
+        assert!(Instant::now() < limit, "the standby does not follow");
         std::thread::sleep(Duration::from_millis(50));
-    };
+    }
+}
+
+/// Returns the greatest age while the standby is slow.
+fn worst_lag(mut client: Client, over: &AtomicBool) -> f64 {
     let mut worst = 0.0_f64;
     while !over.load(Ordering::SeqCst) {
-        let age = "SELECT coalesce(max(extract(epoch FROM clock_timestamp() - at)), 0) FROM beat";
-        worst = worst.max(number(&mut client, age));
+        worst = worst.max(number(&mut client, AGE));
         std::thread::sleep(Duration::from_millis(20));
     }
     worst

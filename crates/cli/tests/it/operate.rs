@@ -2,6 +2,7 @@
 
 mod detach;
 mod input;
+mod joined;
 pub(crate) mod slow;
 
 use std::time::Duration;

@@ -7,11 +7,21 @@ use segue_model::pressure::{Reading, Signal};
 use segue_model::tuning::Limits;
 use segue_model::tuning_text::{show_size, show_time};
 
-use super::reason::Reason;
+use super::reason::{LAG, Reason};
 
 /// A limit that was reached lets go below this part of it: else a value about the limit would open and close the valve at
 /// every look.
 const LETS_GO: f64 = 0.8;
+
+/// Below this part of its limit a value is far from it. From here on it is looked at more often, and a lag slows windows down.
+const FAR: f64 = 0.25;
+
+/// A lag grows by up to a second a second: below a limit of this many seconds it could get from nothing to the limit between
+/// two looks that are not close together.
+const SHORT_LAG_S: f64 = 4.0;
+
+/// The least part of the time that is worked while a lag is below its limit.
+const SHARE_LEAST: f64 = 0.1;
 
 /// Over what time a growth is measured.
 const SECONDS: Duration = Duration::from_secs(5);
@@ -51,7 +61,7 @@ enum How {
 const GAUGES: [Gauge; 8] = [
     Gauge {
         signal: Signal::ReplicaLag,
-        what: "replica lag",
+        what: LAG,
         key: "replica_lag",
         limit: |limits| limits.replica_lag_s,
         how: How::Above,
@@ -138,6 +148,12 @@ impl Gauge {
         !allowed
     }
 
+    /// Returns whether a value may reach its limit before long.
+    fn is_close(&self, value: f64, limit: f64) -> bool {
+        let is_far = if self.how == How::Below { limit < value * FAR } else { value < limit * FAR };
+        !is_far || (self.signal == Signal::ReplicaLag && limit <= SHORT_LAG_S)
+    }
+
     fn reason(&self, value: f64, limit: f64) -> Reason {
         let text = format!("{} {}, limit {}", self.what, (self.show)(value), (self.show)(limit));
         Reason { what: self.what, text, locks: self.locks }
@@ -149,6 +165,17 @@ pub(super) fn signals(limits: &Limits) -> BTreeSet<Signal> {
     GAUGES.iter().filter(|gauge| gauge.limit(limits).is_some()).map(|gauge| gauge.signal).collect()
 }
 
+/// What comes of a look.
+#[derive(Debug, Default)]
+pub(super) struct Judged {
+    /// What holds a run back.
+    pub(super) reasons: Vec<Reason>,
+    /// How long is rested after a window, in times of what it took.
+    pub(super) rest: f64,
+    /// A limit may be reached before long, or is, or cannot be told: the next look is due soon.
+    pub(super) is_close: bool,
+}
+
 /// What earlier looks saw.
 #[derive(Default)]
 pub(super) struct Gauges {
@@ -158,9 +185,9 @@ pub(super) struct Gauges {
 }
 
 impl Gauges {
-    /// Returns the limits that hold a run back, given what was measured at `now`.
-    pub(super) fn reasons(&mut self, limits: &Limits, readings: &[(Signal, Reading)], now: Duration) -> Vec<Reason> {
-        let mut reasons = Vec::new();
+    /// Judges what was measured at `now` by the limits.
+    pub(super) fn judge(&mut self, limits: &Limits, readings: &[(Signal, Reading)], now: Duration) -> Judged {
+        let mut judged = Judged::default();
         for gauge in &GAUGES {
             let Some(limit) = gauge.limit(limits) else {
                 self.held.remove(&gauge.signal);
@@ -168,20 +195,30 @@ impl Gauges {
                 continue;
             };
             let found = readings.iter().find(|(signal, _)| *signal == gauge.signal).map(|(_, reading)| reading);
-            let reason = match self.value(gauge, found, now) {
-                Ok(Some(value)) if gauge.exceeds(value, limit, self.held.contains(&gauge.signal)) => {
-                    self.held.insert(gauge.signal);
-                    Some(gauge.reason(value, limit))
-                }
-                Ok(_) => {
-                    self.held.remove(&gauge.signal);
-                    None
-                }
-                Err(why) => Some(Reason::unknown(gauge.what, gauge.key, &why, gauge.locks)),
+            let value = self.value(gauge, found, now);
+            judged.is_close |= match &value {
+                Ok(value) => value.is_some_and(|value| gauge.is_close(value, limit)),
+                Err(_) => true,
             };
-            reasons.extend(reason);
+            if let (Signal::ReplicaLag, Ok(Some(lag))) = (gauge.signal, &value) {
+                judged.rest = rest_for(*lag, limit);
+            }
+            judged.reasons.extend(match value {
+                Ok(value) => self.held_by(gauge, value, limit),
+                Err(why) => Some(Reason::unknown(gauge.what, gauge.key, &why, gauge.locks)),
+            });
         }
-        reasons
+        judged
+    }
+
+    /// Returns whether a value holds a run back, and remembers it for the next look.
+    fn held_by(&mut self, gauge: &Gauge, value: Option<f64>, limit: f64) -> Option<Reason> {
+        let value = value.filter(|value| gauge.exceeds(*value, limit, self.held.contains(&gauge.signal)));
+        match value {
+            Some(_) => self.held.insert(gauge.signal),
+            None => self.held.remove(&gauge.signal),
+        };
+        value.map(|value| gauge.reason(value, limit))
     }
 
     /// Returns what is compared with the limit; `None`: there is nothing to measure. Fails with why it cannot be told.
@@ -217,6 +254,36 @@ impl Gauges {
     }
 }
 
+/// Returns how long is rested after a window, in times of what it took, at this lag.
+///
+/// What is written when a lag begins to grow must still be replayed after everything stands still: a standby that replays half
+/// as fast as is written is then twice as far behind as it was. So windows get slower from [`FAR`] on, the more so the nearer
+/// the limit, until no more is written than is replayed; only a standby that is slower still lets them stop.
+fn rest_for(lag: f64, limit: f64) -> f64 {
+    // Not by the share alone: without a lag there is nothing to rest for, whatever the limit.
+    if lag <= limit * FAR {
+        return 0.0;
+    }
+    let room = ((1.0 - lag / limit) / (1.0 - FAR)).max(0.0);
+    1.0 / (room * room).max(SHARE_LEAST) - 1.0
+}
+
 fn show_number(number: f64) -> String {
     ((number * 10.0).round() / 10.0).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_a_lag_there_is_no_rest_whatever_the_limit() {
+        assert_eq!([0.0, 0.5, 8.0].map(|limit| rest_for(0.0, limit)), [0.0; 3]);
+        assert!(rest_for(0.1, 0.0) > 0.0, "no lag at all is allowed");
+        let gauge = &GAUGES[0];
+        assert_eq!(
+            (gauge.signal, gauge.is_close(0.0, 0.0), gauge.is_close(0.0, 8.0)),
+            (Signal::ReplicaLag, true, false)
+        );
+    }
 }

@@ -4,6 +4,7 @@
 //! theirs must not keep a pause from taking effect. Both only write what they saw into the state that all workers ask.
 
 mod gauge;
+mod led;
 mod outside;
 mod reason;
 mod state;
@@ -28,6 +29,13 @@ use watch::Watch;
 
 /// The time between two looks at what people ordered. The limits are looked at every second time.
 const LOOK: Duration = Duration::from_millis(500);
+
+/// The time between two looks at everything while a limit may be reached before long. A look takes the server a few
+/// milliseconds.
+const LOOK_SOON: Duration = Duration::from_millis(250);
+
+/// The longest rest after a window.
+const REST_MAX: Duration = Duration::from_secs(1);
 
 /// How often somebody who waits asks whether the user wants to stop: that wish rings a bell of its own.
 const STOP: Duration = Duration::from_millis(50);
@@ -63,6 +71,8 @@ pub(crate) struct Valve {
     epoch: AtomicI64,
     /// Nobody else gives a sign of life.
     beats: AtomicBool,
+    /// This process helps the run of another.
+    helps: AtomicBool,
 }
 
 impl Valve {
@@ -70,21 +80,22 @@ impl Valve {
     pub(crate) fn new(tuning: Tuning) -> Self {
         let base = tuning.over(Tuning::defaults());
         let state = Mutex::new(State::new(base.clone()));
-        let (changed, figures, epoch, beats) = Default::default();
-        Self { base, state, changed, figures, epoch, beats }
+        let (changed, figures, epoch, beats, helps) = Default::default();
+        Self { base, state, changed, figures, epoch, beats, helps }
     }
 
-    /// Looks about once a second at what people ordered, at the hours and at every limit, until [`Self::end`]: with a
-    /// session of its own, made again when it is lost. What cannot be measured holds the work back.
+    /// Looks about once a second at what people ordered, at the hours and at every limit, more often where a limit may be
+    /// reached before long, until [`Self::end`]: with a session of its own, made again when it is lost. What cannot be
+    /// measured holds the work back.
     pub(crate) fn watch(&self, env: Env<'_>, id: &MigrationId) {
         std::thread::scope(|scope| {
             scope.spawn(|| self.watch_outside(env, id));
             let mut watch = Watch::new(self, env, id);
             watch.look(true);
             let mut second = false;
-            while let Some(wanted) = self.rest() {
+            while let Some(wanted) = self.until_next_look(if watch.is_close() { LOOK_SOON } else { LOOK }) {
                 second = !second;
-                watch.look(wanted || !second);
+                watch.look(wanted || !second || watch.is_close());
             }
             watch.write_last();
         });
@@ -124,7 +135,8 @@ impl Valve {
         loop {
             let now = env.clock.now();
             let (reasons, unseen) = (state.texts(work, now), state.is_unseen(now));
-            if state.ended || reasons.is_empty() || env.run.stop.requested() || !is_wanted() {
+            let over = state.ended || state.led.is_abandoned(now) || env.run.stop.requested();
+            if over || reasons.is_empty() || !is_wanted() {
                 break;
             }
             if unseen {
@@ -148,11 +160,46 @@ impl Valve {
         env.check_stop()
     }
 
-    /// A worker itself holds all of them back (`None`: not any more): it is counted and shown with the rest.
+    /// Rests after a window that took so long, while a standby falls behind: see [`gauge`].
+    ///
+    /// # Errors
+    /// [`RunError::Interrupted`].
+    pub(crate) fn rest(&self, env: Env<'_>, took: Duration) -> Result<(), RunError> {
+        let time = took.mul_f64(self.state().rest).min(REST_MAX);
+        if time.is_zero() {
+            return Ok(());
+        }
+        self.rests(1, env.clock.now());
+        let rested = env.wait(time);
+        self.rests(-1, env.clock.now());
+        rested
+    }
+
+    fn rests(&self, more: i32, now: Duration) {
+        let mut state = self.state();
+        state.charge(now);
+        state.resting = state.resting.saturating_add_signed(more);
+    }
+
+    /// A worker itself holds all of them back (`None`: not any more): it is counted and shown with the rest. That it begins or
+    /// ends is written down at once, for those who help.
     pub(crate) fn waits_for(&self, what: Option<String>, now: Duration) {
         let mut state = self.state();
         state.charge(now);
+        state.wanted |= what.is_some() != state.by_worker.is_some();
         state.by_worker = what.map(Reason::by_worker);
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    /// From now on the run of another process is helped: what holds that one holds this one, too.
+    pub(crate) fn helps(&self) {
+        self.helps.store(true, Ordering::SeqCst);
+    }
+
+    /// Returns whether nobody runs the migration any more that is helped.
+    pub(crate) fn is_abandoned(&self, now: Duration) -> bool {
+        self.state().led.is_abandoned(now)
     }
 
     /// Returns what is in force now: as the run began, with what people ordered since, and the defaults for the rest.
@@ -163,6 +210,12 @@ impl Valve {
     /// Returns whether nobody else is at work in the database: in two looks in a row nobody was.
     pub(crate) fn is_quiet(&self) -> bool {
         self.state().quiet_looks >= 2
+    }
+
+    /// Returns whether windows should be short: others are at work, or a standby falls behind.
+    pub(crate) fn wants_short_windows(&self) -> bool {
+        let is_quiet = self.is_quiet();
+        !is_quiet || self.state().rest > 0.0
     }
 
     /// Returns how long each reason has held the run back so far: while somebody waited for it. The moment that the first
@@ -199,11 +252,11 @@ impl Valve {
         self.beats.store(true, Ordering::SeqCst);
     }
 
-    /// Waits for the next look; returns whether somebody wants it at once, and `None` at the end.
-    fn rest(&self) -> Option<bool> {
+    /// Waits for the next look, due in `time`; returns whether somebody wants it at once, and `None` at the end.
+    fn until_next_look(&self, time: Duration) -> Option<bool> {
         let state = self.state();
         let idle = |state: &mut State| !state.ended && !state.wanted;
-        let waited = self.changed.wait_timeout_while(state, LOOK, idle);
+        let waited = self.changed.wait_timeout_while(state, time, idle);
         let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
         (!state.ended).then(|| std::mem::take(&mut state.wanted))
     }

@@ -12,6 +12,9 @@ const PAUSED: &str = "paused";
 /// What the time is called in which nothing could be seen, and so no order either.
 const NOT_MEASURED: &str = "not measured";
 
+/// What the time is called for which a standby was too far behind, or windows rested to keep it from falling behind.
+pub(super) const LAG: &str = "replica lag";
+
 /// Why a run is held back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Reason {
@@ -52,6 +55,11 @@ impl Reason {
     /// A worker found it.
     pub(super) fn by_worker(text: String) -> Self {
         Self { what: "dead rows", text, locks: false }
+    }
+
+    /// The run that this process helps stands still, or is gone.
+    pub(super) fn led(text: String) -> Self {
+        Self { what: "the run that is helped", text, locks: false }
     }
 
     /// Nothing has been seen yet, or not for a while.

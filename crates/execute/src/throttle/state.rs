@@ -1,13 +1,14 @@
 //! What the watch saw, and who waits for it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use segue_model::tuning::Tuning;
 
 use super::Work;
+use super::led::Led;
 use super::outside::Seen;
-use super::reason::Reason;
+use super::reason::{LAG, Reason};
 
 /// What was not looked at for this long counts as not seen: the look itself hangs.
 const STALE: Duration = Duration::from_secs(10);
@@ -28,7 +29,13 @@ pub(super) struct State {
     pub(super) quiet_looks: u32,
     /// What holds the run back by the database.
     pub(super) inside: Vec<Reason>,
-    /// When that was looked at.
+    /// How long is rested after a window, in times of what it took: a standby falls behind.
+    pub(super) rest: f64,
+    /// How many threads rest for that.
+    pub(super) resting: u32,
+    /// How the run stands that this process helps.
+    pub(super) led: Led,
+    /// When the database was looked at.
     pub(super) looked: Option<Duration>,
     /// What was seen of what the user named outside of the database.
     pub(super) outside: Option<Seen>,
@@ -55,6 +62,9 @@ impl State {
             paused_by: None,
             quiet_looks: 0,
             inside: Vec::new(),
+            rest: 0.0,
+            resting: 0,
+            led: Led::default(),
             looked: None,
             outside: None,
             by_worker: None,
@@ -74,7 +84,11 @@ impl State {
             return vec![Reason::unseen()];
         }
         let outside = Seen::reasons(self.outside.as_ref(), &self.tuning.limits, now);
-        self.inside.iter().cloned().chain(outside).filter(|reason| reason.holds(work)).collect()
+        let own: Vec<Reason> = self.inside.iter().cloned().chain(outside).collect();
+        // An order holds both, and is told once.
+        let led = self.led.reasons().filter(|(text, _)| own.iter().all(|reason| reason.text != *text));
+        let led: Vec<Reason> = led.map(|(_, reason)| reason).collect();
+        own.into_iter().chain(led).filter(|reason| reason.holds(work)).collect()
     }
 
     /// Returns that as texts.
@@ -98,12 +112,14 @@ impl State {
     pub(super) fn charge(&mut self, now: Duration) {
         let time = now.saturating_sub(self.charged);
         let hold = |reason: &Reason| self.waiting.iter().any(|work| reason.holds(*work));
-        let whats: Vec<&'static str> = if self.waiting.is_empty() {
-            Vec::new()
+        let mut whats: BTreeSet<&'static str> = if self.waiting.is_empty() {
+            BTreeSet::new()
         } else {
             self.reasons(Work::Window, now).iter().filter(|reason| hold(reason)).map(|reason| reason.what).collect()
         };
-        for what in whats.into_iter().chain(self.by_worker.as_ref().map(|reason| reason.what)) {
+        whats.extend((self.resting > 0).then_some(LAG));
+        whats.extend(self.by_worker.as_ref().map(|reason| reason.what));
+        for what in whats {
             *self.held.entry(what).or_default() += time;
         }
         self.charged = now;

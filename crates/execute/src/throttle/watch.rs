@@ -11,6 +11,7 @@ use segue_model::tuning::{Hours, Tuning};
 
 use super::Valve;
 use super::gauge::{Gauges, signals};
+use super::led::Led;
 use super::reason::Reason;
 use crate::running::{Env, JOURNAL_WAIT};
 use crate::window::first_number;
@@ -24,7 +25,10 @@ const FAILURES_MAX: u32 = 2;
 /// How long the write of figures waits for a lock, which keeps nobody from getting it: about as long as a window.
 const BRIEFLY: Duration = Duration::from_millis(50);
 
-/// The least time between two writes of figures where writers are kept out meanwhile.
+/// The least time between two writes of figures: about a second.
+const NOT_OFTEN: Duration = Duration::from_millis(900);
+
+/// The same where writers are kept out meanwhile.
 const GENTLY: Duration = Duration::from_secs(2);
 
 /// The time between two looks at the sizes of tables.
@@ -41,6 +45,7 @@ pub(super) struct Watch<'a> {
     session: Option<Box<dyn Session>>,
     failures: u32,
     gauges: Gauges,
+    is_close: bool,
     wrote: Option<Duration>,
     /// Whether anything held the run back, and who paused it, as it was written last.
     wrote_held: (bool, Option<String>),
@@ -51,7 +56,13 @@ impl<'a> Watch<'a> {
     /// Returns a watch that has not seen anything.
     pub(super) fn new(valve: &'a Valve, env: Env<'a>, id: &'a MigrationId) -> Self {
         let (wrote_held, gauges) = Default::default();
-        Self { valve, env, id, session: None, failures: 0, gauges, wrote: None, wrote_held, sized: None }
+        let (session, is_close, wrote, sized) = Default::default();
+        Self { valve, env, id, session, failures: 0, gauges, is_close, wrote, wrote_held, sized }
+    }
+
+    /// Returns whether a limit may be reached before long.
+    pub(super) fn is_close(&self) -> bool {
+        self.is_close
     }
 
     /// Looks at what people ordered; with `measure`, at everything.
@@ -78,6 +89,9 @@ impl<'a> Watch<'a> {
 
     fn look_with(&mut self, session: &mut dyn Session, measure: bool) -> Result<(), Fail> {
         let orders = self.env.journal().orders(session, self.id)?;
+        if self.valve.helps.load(Ordering::SeqCst) {
+            self.look_at_run(session)?;
+        }
         let tuning = orders.tuning.clone().over(self.valve.base.clone());
         // A look that failed is only mended by one at everything.
         let measure = measure || self.failures > 0;
@@ -85,6 +99,16 @@ impl<'a> Watch<'a> {
             return Ok(());
         }
         self.measure(session, &orders, tuning)
+    }
+
+    /// Looks how the run stands that is helped.
+    fn look_at_run(&self, session: &mut dyn Session) -> Result<(), Fail> {
+        let seen = Led::look(self.env.journal(), session, self.id, self.env.clock.now())?;
+        let now = self.env.clock.now();
+        let mut state = self.valve.state();
+        state.charge(now);
+        state.led.becomes(seen);
+        Ok(())
     }
 
     /// Takes over what people ordered; returns whether nothing else needs to be looked at for it.
@@ -116,12 +140,15 @@ impl<'a> Watch<'a> {
         let now = self.env.clock.now();
         let mut reasons: Vec<Reason> = orders.paused_by.iter().map(|by| Reason::paused(by, self.id)).collect();
         reasons.extend(Reason::hours(tuning.only.unwrap_or(Hours::ALWAYS), now_s));
-        reasons.extend(self.gauges.reasons(&tuning.limits, &readings, now));
+        let judged = self.gauges.judge(&tuning.limits, &readings, now);
+        reasons.extend(judged.reasons);
+        self.is_close = judged.is_close;
         let mut state = self.valve.state();
         state.tuning = tuning;
         state.paused_by.clone_from(&orders.paused_by);
         state.quiet_looks = if others { 0 } else { state.quiet_looks.saturating_add(1) };
         state.saw(reasons, now);
+        state.rest = judged.rest;
         drop(state);
         self.valve.changed.notify_all();
         self.valve.note(|figures| figures.measured(now_s, wal(&readings)));
@@ -175,7 +202,7 @@ impl<'a> Watch<'a> {
     /// Writes the figures under the lease. Not worth a failure, but for a lost connection.
     fn write(&mut self, session: &mut dyn Session, now: Duration, lock_wait: Duration) -> Result<(), Fail> {
         let epoch = self.valve.epoch.load(Ordering::SeqCst);
-        let pause = if self.valve.note(|figures| figures.is_gentle()) { GENTLY } else { Duration::ZERO };
+        let pause = if self.valve.note(|figures| figures.is_gentle()) { GENTLY } else { NOT_OFTEN };
         let report = self.valve.report(now);
         let held = (!report.holding.is_empty(), report.paused_by.clone());
         let due = self.wrote.is_none_or(|wrote| now.saturating_sub(wrote) >= pause);
@@ -185,7 +212,8 @@ impl<'a> Watch<'a> {
         }
         let report = report.to_json();
         let journal = self.env.journal();
-        let written = session.begin(Begin::Write { lock_wait }).and_then(|()| {
+        // Neither a disk nor a synchronous standby that has fallen behind is waited for: the next look must not be late.
+        let written = session.begin(Begin::Window { lock_wait }).and_then(|()| {
             // It knows by itself that a newer lease's figures are not replaced.
             journal.set_report(session, self.id, epoch, &report)?;
             if self.valve.beats.load(Ordering::SeqCst) {

@@ -107,6 +107,14 @@ impl Slow {
         }
     }
 
+    /// Returns a connection of the application's, where the engine has some.
+    pub(crate) fn client(&self) -> Option<Client> {
+        match &self.place {
+            Place::Sqlite(_) => None,
+            Place::Postgres(url) => Some(Client::connect(url)),
+        }
+    }
+
     /// Lets the journal be of another format.
     pub(crate) fn has_format(&self, format: u32) {
         match &self.place {

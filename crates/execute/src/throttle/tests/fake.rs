@@ -31,6 +31,10 @@ pub(super) struct Shown {
     pub(super) answer: Vec<Row>,
     pub(super) connections: Vec<String>,
     pub(super) reports: Vec<(i64, String)>,
+    /// Somebody runs the migration.
+    pub(super) is_run: bool,
+    /// What that run has told of itself, and how many seconds ago.
+    pub(super) told: Option<(String, u64)>,
 }
 
 /// The database.
@@ -144,6 +148,15 @@ impl Journal for World {
         self.see(|shown| shown.reports.push((epoch, report.to_owned())))
     }
 
+    fn report(&self, _: &mut dyn Session, _: &MigrationId) -> Result<Option<(String, u64)>, Fail> {
+        self.see(|shown| shown.told.clone())
+    }
+
+    fn holder(&self, _: &mut dyn Session, _: &MigrationId) -> Result<Option<(Holder, u64)>, Fail> {
+        let holder = Holder { name: "elsewhere".to_owned(), pid: 7, backend_start: String::new() };
+        self.see(|shown| shown.is_run.then_some((holder, 1)))
+    }
+
     fn exists(&self, _: &mut dyn Session) -> Result<bool, Fail> {
         not_asked()
     }
@@ -230,9 +243,6 @@ impl Journal for World {
     fn set_orders(&self, _: &mut dyn Session, _: &MigrationId, _: &Orders) -> Result<(), Fail> {
         not_asked()
     }
-    fn report(&self, _: &mut dyn Session, _: &MigrationId) -> Result<Option<(String, u64)>, Fail> {
-        not_asked()
-    }
     fn epoch(&self, _: &mut dyn Session, _: &MigrationId) -> Result<Option<i64>, Fail> {
         not_asked()
     }
@@ -246,9 +256,6 @@ impl Journal for World {
         not_asked()
     }
     fn release(&self, _: &mut dyn Session, _: &MigrationId, _: i64) -> Result<(), Fail> {
-        not_asked()
-    }
-    fn holder(&self, _: &mut dyn Session, _: &MigrationId) -> Result<Option<(Holder, u64)>, Fail> {
         not_asked()
     }
     fn end_leftovers(&self, _: &mut dyn Session, _: &MigrationId) -> Result<Vec<Leftover>, Fail> {

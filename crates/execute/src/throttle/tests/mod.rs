@@ -1,6 +1,8 @@
 //! The valve, look by look.
 
 mod fake;
+mod lag;
+mod led;
 
 use std::sync::Mutex;
 use std::time::Duration;

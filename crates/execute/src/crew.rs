@@ -19,6 +19,7 @@ use crate::outcome::Outcome;
 use crate::pace::Beginning;
 use crate::running::Env;
 use crate::throttle::Valve;
+use crate::unwinding::step_of;
 use crate::window::Size;
 
 /// The time that a window should take while nobody else is at work, where nobody set another.
@@ -242,10 +243,10 @@ impl<'s> Crew<'s> {
         self.reconnects.fetch_add(hand.reconnects, Ordering::SeqCst);
     }
 
-    /// Returns the time that a window should take now: longer while nobody else is at work.
+    /// Returns the time that a window should take now: longer while nobody else is at work and no standby falls behind.
     pub(crate) fn target(&self, valve: &Valve) -> Duration {
         let alone = self.copying.cut.target_ms;
-        let ms = if valve.is_quiet() { valve.tuning().window_ms.unwrap_or(WINDOW_MS) } else { alone };
+        let ms = if valve.wants_short_windows() { alone } else { valve.tuning().window_ms.unwrap_or(WINDOW_MS) };
         Duration::from_millis(u64::from(ms.max(1)))
     }
 
@@ -267,7 +268,7 @@ impl<'s> Crew<'s> {
             figures.stands(self.pass.number, done, self.pass.total);
         });
         hand.env.tell(&Progress::Window {
-            step: self.copying.step.id,
+            step: step_of(self.copying.step.id),
             pass: self.pass.number,
             done: done.min(self.pass.total),
             total: self.pass.total,

@@ -24,6 +24,9 @@ const LOOK: Duration = Duration::from_secs(1);
 /// A snapshot younger than this, in seconds, is one that goes again: every statement has one.
 const PASSING_S: i64 = 3;
 
+/// One younger than this, in seconds, keeps too few dead rows to count for anything.
+const MOMENT_S: i64 = 1;
+
 /// Dead rows that could not be cleared are looked at again after so many percent of the pass.
 const AGAIN_PERCENT: u32 = 2;
 
@@ -96,6 +99,12 @@ struct Holders {
     known: Vec<String>,
     /// Why some may be hidden from us.
     hidden: Vec<String>,
+}
+
+impl Holders {
+    fn are_none(&self) -> bool {
+        self.known.is_empty() && self.hidden.is_empty()
+    }
 }
 
 impl Hand<'_> {
@@ -186,17 +195,20 @@ impl Hand<'_> {
         let began = self.work.seconds_now()?;
         // Asked before: what begins while it runs keeps nothing from it either.
         let still = began.saturating_sub(since.unwrap_or(began)).max(0);
-        let holders = self.holders(pace, still.saturating_add(PASSING_S))?;
+        let kept = !self.holders(pace, still.saturating_add(PASSING_S))?.are_none();
+        let kept_a_little = kept || !self.holders(pace, still.saturating_add(MOMENT_S))?.are_none();
         self.execute(&pace.vacuum, &[], THOROUGH)?;
         crew.cleared_time.store(began, Ordering::SeqCst);
         let bytes = self.bytes(pace)?;
-        let kept = !holders.known.is_empty() || !holders.hidden.is_empty();
         self.valve.note(|figures| if kept { figures.vacuumed() } else { figures.cleared() });
         if kept {
             return Ok(Cleared::Part);
         }
         let is_large = bytes > crew.bytes_most(pace, beginning);
-        crew.cleared_bytes.store(bytes, Ordering::SeqCst);
+        // Where a little was kept, the room that it takes is not what the change needs.
+        if !kept_a_little {
+            crew.cleared_bytes.store(bytes, Ordering::SeqCst);
+        }
         Ok(if is_large { Cleared::Large } else { Cleared::Well })
     }
 

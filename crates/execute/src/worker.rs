@@ -16,7 +16,7 @@ use crate::hand::{Hand, own_window};
 use crate::mask::mask;
 use crate::running::JOURNAL_WAIT;
 use crate::throttle::Work;
-use crate::window::{Size, Stretch, rest};
+use crate::window::{Cost, Size, Stretch, rest};
 
 /// How often a window is done again after its connection was lost.
 const LOSSES_MAX: u32 = 5;
@@ -49,6 +49,20 @@ pub(crate) enum Tried {
     Done(Span, u64),
     /// Somebody holds a row of it.
     Locked,
+}
+
+/// A window that was tried, and what it took.
+struct Went {
+    tried: Tried,
+    part: Stretch,
+    cost: Cost,
+}
+
+/// A window that was committed: where its span stands, how many rows were changed, and what that took.
+struct Filled {
+    next: Span,
+    rows: u64,
+    cost: Cost,
 }
 
 /// Spans of others, and since when they stand still.
@@ -198,10 +212,14 @@ impl Hand<'_> {
         Ok(None)
     }
 
-    /// Waits while anything holds windows back; returns whether there is still work for this crew.
+    /// Waits while anything holds windows back; returns whether there is still work for this crew. Fails with
+    /// [`RunError::LostLease`] where nobody runs the migration any more that is helped.
     pub(crate) fn may_go_on(&mut self, crew: &Crew<'_>) -> Result<bool, RunError> {
         let work = if crew.is_inline() { Work::Small } else { Work::Window };
         self.valve.pass_while(self.env, work, || !crew.is_over())?;
+        if self.valve.is_abandoned(self.env.clock.now()) {
+            return Err(RunError::LostLease);
+        }
         while crew.is_held() && !crew.is_over() {
             let pause = self.jittered(IDLE.1);
             self.env.wait(pause)?;
@@ -224,14 +242,14 @@ impl Hand<'_> {
             let took = self.env.clock.now().saturating_sub(began);
             size.heed(&tried, took);
             let fail = match tried {
-                Ok((tried, part)) => {
+                Ok(went) => {
                     self.lost_in_a_row = 0;
                     // How long it waited for others teaches nothing about how long its rows take.
                     if !met_locks && !span.waits {
-                        size.took(part.units, took);
+                        size.cost(went.part.units, went.cost);
                     }
-                    self.tell_tried(crew, &tried, &part, size, took)?;
-                    return Ok(Some(tried));
+                    self.tell_tried(crew, &went, size, took)?;
+                    return Ok(Some(went.tried));
                 }
                 Err(RunError::Fail { source, .. }) => source,
                 Err(error) => return Err(error),
@@ -270,20 +288,17 @@ impl Hand<'_> {
         self.env.wait(pause)
     }
 
-    fn tell_tried(
-        &mut self,
-        crew: &Crew<'_>,
-        tried: &Tried,
-        part: &Stretch,
-        size: &mut Size,
-        took: Duration,
-    ) -> Result<(), RunError> {
-        let Tried::Done(_, rows) = tried else { return Ok(()) };
+    fn tell_tried(&mut self, crew: &Crew<'_>, went: &Went, size: &mut Size, took: Duration) -> Result<(), RunError> {
+        let Tried::Done(_, rows) = &went.tried else { return Ok(()) };
         if crew.pass.number > 1 && *rows > 0 {
             size.found_work(crew.copying.cut);
         }
-        crew.window_done(self, part.units, *rows, took);
-        rest(self.env, crew.copying.cut, took)?;
+        crew.window_done(self, went.part.units, *rows, took);
+        rest(self.env, crew.copying.cut, went.cost.held)?;
+        // What is small is over soon: nothing holds it back, and nothing slows it down.
+        if !crew.is_inline() {
+            self.valve.rest(self.env, took)?;
+        }
         self.clear_dead_rows_when_due(crew)
     }
 
@@ -294,7 +309,7 @@ impl Hand<'_> {
         span: &Span,
         size: &Size,
         met_locks: &mut bool,
-    ) -> Result<(Tried, Stretch), RunError> {
+    ) -> Result<Went, RunError> {
         let copying = crew.copying;
         let from = span.next.as_ref().ok_or_else(|| self.no_checkpoint(span.step))?;
         let part = if span.waits {
@@ -304,16 +319,16 @@ impl Hand<'_> {
             self.stretch(copying.cut, from, &span.end, size.units())?
         };
         let limit = size.limit(self.lost_in_a_row);
-        if let Some((next, rows)) = self.fill(crew, span, from, &part, (copying.fill, false), limit)? {
-            return Ok((Tried::Done(next, rows), part));
+        if let Some(Filled { next, rows, cost }) = self.fill(crew, span, from, &part, (copying.fill, false), limit)? {
+            return Ok(Went { tried: Tried::Done(next, rows), part, cost });
         }
         *met_locks = true;
         // `fill` gives nothing only where there is such a statement.
         let unlocked = copying.fill_unlocked.unwrap_or(copying.fill);
         let filled = self.fill(crew, span, from, &part, (unlocked, true), limit)?;
-        let (next, rows) = filled.ok_or_else(|| Fail::new(FailKind::LockTimeout, "rows are locked"))?;
+        let Filled { next, rows, cost } = filled.ok_or_else(|| Fail::new(FailKind::LockTimeout, "rows are locked"))?;
         let tried = if span.waits && rows == 0 { Tried::Locked } else { Tried::Done(next, rows) };
-        Ok((tried, part))
+        Ok(Went { tried, part, cost })
     }
 
     /// A window is committed together with how far its span is then, or neither is. `None`: somebody holds a row of it, and
@@ -326,13 +341,16 @@ impl Hand<'_> {
         part: &Stretch,
         (statement, passes_over): (&Sql, bool),
         limit: Duration,
-    ) -> Result<Option<(Span, u64)>, RunError> {
-        let copying = crew.copying;
-        let mut locked = false;
+    ) -> Result<Option<Filled>, RunError> {
+        let (copying, clock) = (crew.copying, self.env.clock);
+        let (mut locked, mut began, mut took) = (false, clock.now(), Duration::ZERO);
         let leaves = crew.left_waiting.load(Ordering::SeqCst) < WAITS_MAX;
         let result = own_window(self, copying.patience().tries.each, |me| {
+            began = clock.now();
             me.execute_all(copying.before, limit)?;
+            let asked = clock.now();
             let changed = me.execute(statement, &part.bounds(from), limit);
+            took = clock.now().saturating_sub(asked);
             locked = changed.as_ref().is_err_and(is_lock_timeout);
             let rows = changed?;
             let mut next = Span { done: span.done + part.units, rows: span.rows + rows, ..span.clone() };
@@ -349,19 +367,21 @@ impl Hand<'_> {
                 }
             }
             me.put_or_end(&next)?;
-            Ok(Some((next, rows)))
+            Ok((next, rows))
         });
+        let cost = Cost { rows: took, held: clock.now().saturating_sub(began) };
         if result.is_ok() && passes_over && !span.waits && leaves {
             crew.left_waiting.fetch_add(1, Ordering::SeqCst);
         }
-        if span.waits && matches!(&result, Ok(Some((next, _))) if next.next.is_none()) {
+        if span.waits && matches!(&result, Ok((next, _)) if next.next.is_none()) {
             // One that another process left was not counted here.
             let less = |left: u32| Some(left.saturating_sub(1));
             let _ = crew.left_waiting.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less);
         }
         match result {
+            Ok((next, rows)) => Ok(Some(Filled { next, rows, cost })),
             Err(_) if locked && !passes_over && copying.fill_unlocked.is_some() => Ok(None),
-            other => other,
+            Err(error) => Err(error),
         }
     }
 

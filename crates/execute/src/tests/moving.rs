@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use segue_model::journal::{Mark, State};
 use segue_model::plan::Plan;
+use segue_model::session::Connector;
 use segue_model::sql::Sql;
 use segue_model::step::{Action, Backfill, CutBy};
 
@@ -241,11 +242,41 @@ fn rows_left_to_touches_are_brought_over_on_request() {
     let outcome = process.apply(&plan).unwrap();
     assert_eq!((outcome.state, outcome.rows_filled), (State::Expanded, 0));
     assert!(outcome.notes[0].contains("segue apply 1_full_name --complete"), "{:?}", outcome.notes);
-    let error = process.run().resume_by(&process.clock, &id(), Target::Ready).unwrap_err();
-    assert_eq!(error.exit_code(), 5, "{error:?}");
+    assert!(outcome.left_to_touches);
+    let (flip, verify) =
+        (process.run().flip_by(&process.clock, &id()), process.run().verify_by(&process.clock, &id(), false));
+    for error in [
+        process.run().resume_by(&process.clock, &id(), Target::Ready).unwrap_err(),
+        flip.unwrap_err(),
+        verify.unwrap_err(),
+    ] {
+        assert_eq!(error.exit_code(), 5, "{error:?}");
+        assert!(error.hint().contains("segue apply 1_full_name --complete"), "{}", error.hint());
+    }
+    // The index waits for the rows.
+    let index = |database: &Database| database.state().store.things.contains("index");
+    assert!(!index(&database) && !database.state().store.events.iter().any(|event| event.step > 2));
+    assert!(status(&database).is_left_to_touches());
     process.options.complete = true;
     let outcome = process.apply(&plan).unwrap();
-    assert_eq!((outcome.state, outcome.rows_filled), (State::Ready, 10));
+    assert_eq!((outcome.state, outcome.rows_filled, outcome.left_to_touches), (State::Ready, 10, false));
+    assert!(index(&database) && !status(&database).is_left_to_touches());
+}
+
+#[test]
+fn before_the_triggers_are_there_nothing_is_left_to_touches() {
+    let database = Database::new(true);
+    let process = Process::new(&database);
+    let plan = with(super::plan(), |backfill| backfill.lazy = true);
+    process.run().apply_by(&process.clock, &plan, Target::Expand).unwrap();
+    assert!(!status(&database).is_left_to_touches());
+    let error = process.run().flip_by(&process.clock, &id()).unwrap_err();
+    assert_eq!(error.hint(), "Run `segue apply 1_full_name` first.");
+}
+
+fn status(database: &Database) -> crate::MigrationStatus {
+    let mut session = database.connect("look").unwrap();
+    crate::status(&mut *session, database.journal()).unwrap().swap_remove(0)
 }
 
 #[test]
@@ -302,6 +333,22 @@ fn a_kill_at_any_window_of_two_workers_is_resumed() {
         let outcome = by_two(&database).apply(&everything()).unwrap();
         assert_eq!(outcome.state, State::Done, "call {at}");
         assert!(database.state().store.rows.iter().all(|side| *side == Side::Right), "call {at}");
+    }
+}
+
+#[test]
+fn a_lag_slows_down_what_is_large_and_nothing_that_is_small() {
+    for (plan, rests) in [(inline("rows"), false), (additive(), true)] {
+        let database = Database::new(true).with_rows(400);
+        let process = Process::new(&database);
+        {
+            let mut state = database.state();
+            state.lag_s = Some(6.25);
+            state.slow = Some(("fill", Duration::from_millis(10), process.clock.clone()));
+        }
+        // The steps before, whose locks the application waits for, begin once the lag was seen.
+        let outcome = process.apply(&plan).unwrap();
+        assert_eq!(outcome.throttled.contains_key("replica lag"), rests, "{:?}", outcome.throttled);
     }
 }
 

@@ -94,6 +94,21 @@ fn a_change_that_needs_more_room_than_its_bound_goes_on() {
 }
 
 #[test]
+fn room_that_a_young_snapshot_keeps_is_not_taken_for_what_the_change_needs() {
+    let database = Database::new(true).with_rows(400);
+    at_fills(&database, |_, _, state| {
+        state.bytes = 1301;
+        // It began shortly before windows stand still, and is there for long.
+        let now = state.now_s;
+        state.report.get_or_insert((now - 2, now + 60));
+    });
+    let process = Process::new(&database);
+    process.apply(&paced()).unwrap();
+    let waited = process.told.count("waiting the table has grown");
+    assert!(waited > 10, "{waited}: {:?}", process.told.all());
+}
+
+#[test]
 fn who_comes_while_windows_stand_still_is_not_waited_for() {
     let database = Database::new(true).with_rows(400);
     database.state().snapshots = 3;

@@ -2,12 +2,14 @@
 
 use segue_model::ident::MigrationId;
 use segue_model::journal::{Record, State};
+use segue_model::plan_file;
+use segue_model::step::{Action, Step};
 
 use crate::args::Which;
 use crate::config::Config;
 use crate::database::Database;
 use crate::failure::Failure;
-use crate::operate::next;
+use crate::operate::{complete, next};
 use crate::project::{Project, several_fit};
 
 /// The migration that a command works on, in a database that may be written to.
@@ -64,10 +66,18 @@ fn none_in(states: &[State], records: &[Record]) -> Failure {
     let failure = Failure::usage(format!("no migration is {wanted}"));
     let unfinished = records.iter().filter(|record| !matches!(record.state, State::Done | State::RolledBack));
     let failure = unfinished.fold(failure, |failure, record| {
-        let next = next(&record.id, record.state).unwrap_or_default();
+        let next = if leaves_to_touches(record) { Some(complete(&record.id)) } else { next(&record.id, record.state) };
+        let next = next.unwrap_or_default();
         failure.hint(format!("`{}` is {}; next: {next}", record.id, record.state.name().replace('_', " ")))
     });
     failure.hint("See: segue status")
+}
+
+/// Returns whether all is there that needs no person, and rows are left to whoever touches them.
+fn leaves_to_touches(record: &Record) -> bool {
+    let lazy = |step: &Step| matches!(&step.action, Action::Backfill(backfill) if backfill.lazy);
+    let plan = (record.state == State::Expanded).then(|| plan_file::from_json(&record.plan));
+    plan.is_some_and(|plan| plan.is_ok_and(|plan| plan.steps.iter().any(lazy)))
 }
 
 /// Returns the migrations that have files and are not under way or applied, in file order.

@@ -134,9 +134,12 @@ pub(crate) fn failure(error: RunError) -> Failure {
     }
 }
 
-/// Returns what a state means, in a user's words.
-pub(crate) fn meaning(state: State) -> &'static str {
+/// Returns what a state means, in a user's words. `no_way_back`: cleanup has destroyed something already.
+pub(crate) fn meaning(state: State, no_way_back: bool) -> &'static str {
     match state {
+        State::Contracted if no_way_back => {
+            "cleanup is under way: the old shape is not kept right any more, and there is no way back"
+        }
         State::RolledBack => "rolled back; everything is as before",
         State::RollingBack => "rolling back; not finished",
         State::Started => "started; not finished",
@@ -160,10 +163,18 @@ pub(crate) fn next(id: &MigrationId, state: State) -> Option<String> {
     })
 }
 
-/// Returns how a migration is taken back from where it is.
-pub(crate) fn back(id: &MigrationId, state: State) -> Option<String> {
+/// Returns what is to be typed next where rows are left to whoever touches them.
+pub(crate) fn complete(id: &MigrationId) -> String {
+    format!("segue apply {id} --complete")
+}
+
+/// Returns how a migration is taken back from where it is; `no_way_back` as in [`meaning`].
+pub(crate) fn back(id: &MigrationId, state: State, no_way_back: bool) -> Option<String> {
     Some(match state {
         State::RolledBack | State::RollingBack => return None,
+        State::Started | State::Expanded | State::Ready | State::Flipped | State::Contracted if no_way_back => {
+            return None;
+        }
         State::Started | State::Expanded => format!("segue rollback {id}"),
         State::Ready | State::Flipped | State::Contracted => {
             format!("stop the new version, then: segue rollback {id} --new-version-stopped")

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::args::Format;
 use crate::failure::Failure;
-use crate::operate::{back, meaning, next};
+use crate::operate::{back, complete, meaning, next};
 use crate::progress::seconds;
 use crate::report;
 use crate::verified::{self, verified};
@@ -96,15 +96,20 @@ fn as_report(outcome: &Outcome) -> Report<'_> {
         lost: &outcome.lost,
         difference: outcome.difference.as_deref(),
         notes: &outcome.notes,
-        next: next(&outcome.migration, outcome.state),
-        back: back(&outcome.migration, outcome.state),
+        next: next_of(outcome),
+        back: back(&outcome.migration, outcome.state, outcome.no_way_back),
     }
+}
+
+fn next_of(outcome: &Outcome) -> Option<String> {
+    let id = &outcome.migration;
+    if outcome.left_to_touches { Some(complete(id)) } else { next(id, outcome.state) }
 }
 
 fn as_text(outcome: &Outcome) -> String {
     let reached = match &outcome.difference {
         Some(_) => "rolled back; what differs from before is below",
-        None => meaning(outcome.state),
+        None => meaning(outcome.state, outcome.no_way_back),
     };
     let mut text = format!("{}: {reached}", outcome.migration);
     if !outcome.phases.is_empty() {
@@ -131,10 +136,10 @@ fn as_text(outcome: &Outcome) -> String {
     if let Some(difference) = &outcome.difference {
         text.push_str(&format!("  differs from before:\n{difference}\n"));
     }
-    if let Some(next) = next(&outcome.migration, outcome.state) {
+    if let Some(next) = next_of(outcome) {
         text.push_str(&format!("  next:  {next}\n"));
     }
-    if let Some(back) = back(&outcome.migration, outcome.state) {
+    if let Some(back) = back(&outcome.migration, outcome.state, outcome.no_way_back) {
         text.push_str(&format!("  back:  {back}\n"));
     }
     text

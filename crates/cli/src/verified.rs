@@ -65,21 +65,31 @@ pub(crate) fn verified(report: &VerifyReport) -> String {
 }
 
 fn in_words(found: &TableReport) -> String {
-    let mut text = format!("{}: {} rows", found.table, found.rows);
+    let mut text = format!("{}: {}", found.table, counted(found.rows, "row"));
     text.push_str(&format!(", {} unrelated, {} absent", found.unrelated, found.absent));
     if found.repaired > 0 {
         text.push_str(&format!(", {} repaired before", found.repaired));
     }
     let rate = found.rows_per_s().map(|rate| format!(", {rate:.0} rows/s")).unwrap_or_default();
-    text.push_str(&format!(" ({} chunks, {} differ{rate})\n", found.chunks, found.differing));
+    let chunks = counted(found.chunks, "chunk");
+    let differ = if found.differing == 1 { "differs" } else { "differ" };
+    text.push_str(&format!(" ({chunks}, {} {differ}{rate})\n", found.differing));
     if let Some(sides) = &found.sides {
         text.push_str(&format!(
-            "  checksums: {} of {} rows, {} of {} rows in the copy\n",
-            sides.old.checksum, sides.old.rows, sides.new.checksum, sides.new.rows
+            "  checksums: {} of {}, {} of {} in the copy\n",
+            sides.old.checksum,
+            counted(sides.old.rows, "row"),
+            sides.new.checksum,
+            counted(sides.new.rows, "row")
         ));
     }
     for key in &found.samples {
         text.push_str(&format!("  wrong: {}\n", key.escape_debug()));
     }
     text
+}
+
+/// Returns a number of things; all that are counted here take an `s` for more than one.
+fn counted(number: u64, one: &str) -> String {
+    if number == 1 { format!("1 {one}") } else { format!("{number} {one}s") }
 }

@@ -31,6 +31,10 @@ pub struct Outcome {
     pub reconnects: u32,
     /// Rows that backfills of this run changed.
     pub rows_filled: u64,
+    /// Rows that nobody touches are not brought over until a person asks for it.
+    pub left_to_touches: bool,
+    /// Something was destroyed already, so nothing takes the migration back any more: it is to be finished.
+    pub no_way_back: bool,
     /// How long each reason held this run back, while somebody waited for it.
     pub throttled: BTreeMap<String, Duration>,
     /// Times that dead rows were cleared.
@@ -61,6 +65,8 @@ impl Outcome {
             retries: 0,
             reconnects: 0,
             rows_filled: 0,
+            left_to_touches: false,
+            no_way_back: false,
             throttled: BTreeMap::new(),
             vacuums: 0,
             verified: None,

@@ -3,7 +3,9 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use segue_model::ident::MigrationId;
 use segue_model::journal::State;
+use segue_model::plan::Plan;
 use segue_model::step::{Action, Phase, Step};
 
 use crate::error::RunError;
@@ -69,24 +71,28 @@ impl Running<'_> {
             && !Phase::ALL.iter().any(|later| *later >= phase && self.has_begun(*later))
     }
 
-    /// Returns whether rows are brought over only when somebody touches them.
-    fn is_left_to_touches(&self) -> bool {
-        let lazy = |step: &Step| matches!(&step.action, Action::Backfill(backfill) if backfill.lazy);
-        self.plan.steps.iter().any(|step| lazy(step) && !self.is_done(step.id))
+    /// Returns whether rows are brought over only when somebody touches them, and all is there that does so.
+    pub(crate) fn is_left_to_touches(&self) -> bool {
+        let is_done = |step: &Step| self.is_done(step.id);
+        matches!(self.record.state, State::Started | State::Expanded) && stands_before_lazy(&self.plan.steps, is_done)
     }
 
     /// Ends here: both shapes are kept right, and rows that nobody touches are not brought over.
     fn leave_to_touches(&mut self, target: Target) -> Result<(), RunError> {
         self.reach(State::Expanded)?;
-        let what = "rows are brought over when somebody touches them, and not all of them are yet".to_owned();
-        let how = format!("To bring over the rest, type: segue apply {} --complete", self.id());
+        self.outcome.left_to_touches = true;
         match target {
             Target::Expand | Target::End => {
-                self.note(format!("{what}. {how}"));
+                self.note(format!("{LEFT}. {}", complete(self.id())));
                 Ok(())
             }
-            Target::Ready | Target::Flip => Err(RunError::Gate { step: None, reasons: vec![what], hints: vec![how] }),
+            Target::Ready | Target::Flip => Err(self.not_all_touched()),
         }
+    }
+
+    /// Returns why nothing that needs all rows can be done, and what brings them over.
+    pub(crate) fn not_all_touched(&self) -> RunError {
+        RunError::Gate { step: None, reasons: vec![LEFT.to_owned()], hints: vec![complete(self.id())] }
     }
 
     /// Moves the authority to the new shape.
@@ -146,11 +152,11 @@ impl Running<'_> {
             self.take_back_preparations()?;
         }
         let plan = Rc::clone(&self.plan);
-        if plan.steps.iter().any(|step| step.phase == phase && !self.is_done(step.id)) {
+        let steps = self.due(&plan, phase);
+        if steps.iter().any(|step| !self.is_done(step.id)) {
             self.env.tell(&Progress::PhaseBegins { phase });
             let began = self.env.clock.now();
-            let mut steps = plan.steps.iter().filter(|step| step.phase == phase);
-            let result = steps.try_for_each(|step| self.step(step));
+            let result = steps.into_iter().try_for_each(|step| self.step(step));
             self.outcome.phases.push((phase, self.env.clock.now().saturating_sub(began)));
             result?;
         }
@@ -160,6 +166,14 @@ impl Running<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Returns the steps of a phase, but for those that wait until all rows are to be brought over: an index and statistics
+    /// of what is still empty would be worth nothing later.
+    fn due<'p>(&self, plan: &'p Plan, phase: Phase) -> Vec<&'p Step> {
+        let waits = |step: &Step| is_lazy(step) && !self.is_done(step.id) && !self.env.run.options.complete;
+        let steps = plan.steps.iter().filter(|step| step.phase == phase);
+        steps.take_while(|step| !waits(step)).collect()
     }
 
     fn reach(&mut self, state: State) -> Result<(), RunError> {
@@ -202,6 +216,22 @@ impl Running<'_> {
         }
         unmet.or_gate(None)
     }
+}
+
+/// What is to be known of rows that are left to whoever touches them.
+const LEFT: &str = "rows are brought over when somebody touches them, and not all of them are yet";
+
+fn complete(id: &MigrationId) -> String {
+    format!("To bring over the rest, type: segue apply {id} --complete")
+}
+
+fn is_lazy(step: &Step) -> bool {
+    matches!(&step.action, Action::Backfill(backfill) if backfill.lazy)
+}
+
+/// Returns whether the next step to be done leaves rows to whoever touches them.
+pub(crate) fn stands_before_lazy(steps: &[Step], is_done: impl Fn(&Step) -> bool) -> bool {
+    steps.iter().find(|step| !is_done(step)).is_some_and(is_lazy)
 }
 
 /// Returns whether a step changes the application's tables, so that what was verified before it may not hold after it.

@@ -241,7 +241,7 @@ impl Run<'_> {
                 running.said = said;
                 go(running)?;
             } else if state != to && !(to == State::Done && running.has_reversed()?) {
-                return Err(RunError::WrongState { id: running.id().clone(), state, wanted: from });
+                return Err(running.wrong_state(from));
             }
             Ok(running.outcome())
         })
@@ -288,7 +288,14 @@ impl Running<'_> {
             State::Started | State::Expanded if self.is_brought_over() => return Ok(()),
             State::RolledBack | State::RollingBack | State::Started | State::Expanded | State::Done => State::Ready,
         };
-        Err(RunError::WrongState { id: self.id().clone(), state, wanted })
+        Err(self.wrong_state(wanted))
+    }
+
+    fn wrong_state(&self, wanted: State) -> RunError {
+        if self.is_left_to_touches() {
+            return self.not_all_touched();
+        }
+        RunError::WrongState { id: self.id().clone(), state: self.record.state, wanted }
     }
 
     fn is_brought_over(&self) -> bool {

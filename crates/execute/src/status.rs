@@ -1,15 +1,15 @@
 //! How far every migration is: only read, and true. What is not known is shown as not known.
 
-use segue_model::journal::{Checkpoint, Event, Holder, Mark, Orders, Record};
+use segue_model::journal::{Checkpoint, Event, Holder, Mark, Orders, Record, State};
 use segue_model::plan::Plan;
 use segue_model::plan_file::from_json;
 use segue_model::session::{Fail, Journal, Session};
-use segue_model::step::{Action, Phase, Step, Transaction};
+use segue_model::step::{Action, Phase, Step, Transaction, Undo};
 
 use crate::engage::is_over;
 use crate::figures::Report;
 use crate::meanwhile::{Meanwhile, meanwhile};
-use crate::phase::changes_tables;
+use crate::phase::{changes_tables, stands_before_lazy};
 use crate::shape::expected_shape;
 
 /// How far a migration is.
@@ -56,6 +56,29 @@ impl MigrationStatus {
     /// Returns the step that is under way, or was when the run ended.
     pub fn under_way(&self) -> Option<&StepStatus> {
         self.steps.iter().find(|step| matches!(step.mark, Some(Mark::Intent | Mark::Failed | Mark::UndoIntent)))
+    }
+
+    /// Returns whether a step was done that destroys something, or may have been done in part: nothing takes the migration
+    /// back any more, and it is to be finished. `false` where the plan cannot be read.
+    pub fn has_no_way_back(&self) -> bool {
+        let may_be_there = |step: &Step| {
+            let mark = self.steps.iter().find(|at| at.id == step.id).and_then(|at| at.mark);
+            let whole = step.transaction == Transaction::Own && matches!(step.action, Action::Sql(_));
+            match mark {
+                Some(Mark::Done) => true,
+                Some(Mark::Intent | Mark::Failed) => !whole,
+                Some(Mark::UndoIntent | Mark::Undone) | None => false,
+            }
+        };
+        let impossible = |step: &&Step| step.undo == Undo::Impossible;
+        self.plan.as_ref().is_ok_and(|plan| plan.steps.iter().filter(impossible).any(may_be_there))
+    }
+
+    /// Returns whether rows are brought over when somebody touches them, and the rest once a person asks for it.
+    pub fn is_left_to_touches(&self) -> bool {
+        let is_done = |step: &Step| self.steps.iter().any(|at| at.id == step.id && at.mark == Some(Mark::Done));
+        let plan = self.plan.as_ref();
+        self.record.state == State::Expanded && plan.is_ok_and(|plan| stands_before_lazy(&plan.steps, is_done))
     }
 }
 

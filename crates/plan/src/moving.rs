@@ -27,9 +27,10 @@ pub(crate) fn note(migration: &Migration) -> Option<String> {
     })
 }
 
-/// Lets the windows of every backfill wait for a person.
+/// Lets the windows of every backfill wait for a person, but not those of cleanup: what it copies must be there before it
+/// drops.
 pub(crate) fn leave_for_later(steps: &mut [Step]) {
-    for step in steps {
+    for step in steps.iter_mut().filter(|step| step.phase == Phase::Backfill) {
         if let Action::Backfill(backfill) = &mut step.action {
             backfill.lazy = true;
         }
@@ -67,7 +68,48 @@ fn by_size(rows: Option<u64>, thresholds: &Thresholds) -> (Mode, String) {
 
 #[cfg(test)]
 mod tests {
+    use segue_model::ident::{Ident, TableName};
+    use segue_model::lock::Blocks;
+    use segue_model::sql::Sql;
+    use segue_model::step::{Backfill, Cut, CutBy, Transaction, Undo};
+
     use super::*;
+
+    fn backfill(id: u32, phase: Phase) -> Step {
+        let cut = Cut {
+            table: TableName { schema: Ident::known("main"), name: Ident::known("users") },
+            unit: "rows".to_owned(),
+            by: CutBy::Numbers { extent: Sql::fixed("extent"), end: None },
+            size: 200,
+            target_ms: 10,
+            rest_percent: 0,
+        };
+        let (before, fill) = (vec![], Sql::fixed("fill"));
+        let (fill_unlocked, failures, pace, lazy) = (None, None, None, false);
+        Step {
+            id,
+            phase,
+            title: "fill".to_owned(),
+            action: Action::Backfill(Backfill { cut, before, fill, fill_unlocked, failures, pace, lazy }),
+            locks: vec![],
+            blocks: Blocks::Nothing,
+            rewrites: false,
+            scans: false,
+            transaction: Transaction::Own,
+            tries: None,
+            provisional: false,
+            undo: Undo::Nothing,
+            on_interrupted: vec![],
+        }
+    }
+
+    #[test]
+    fn what_cleanup_copies_is_not_left_for_later() {
+        let mut steps = [backfill(1, Phase::Backfill), backfill(2, Phase::Cleanup)];
+        leave_for_later(&mut steps);
+        let lazy = |step: &Step| matches!(&step.action, Action::Backfill(backfill) if backfill.lazy);
+        assert_eq!(steps.each_ref().map(lazy), [true, false]);
+    }
 
     #[track_caller]
     fn shown(rows: Option<u64>) -> String {

@@ -50,11 +50,11 @@ fn as_text(adopted: &Adopted) -> String {
         format!("the journal of {} belongs to this database now: {}\n", adopted.from, adopted.here)
     };
     for (id, state) in &adopted.unfinished {
-        text.push_str(&format!("{id}: {}\n", operate::meaning(*state)));
+        text.push_str(&format!("{id}: {}\n", operate::meaning(*state, false)));
         if let Some(next) = operate::next(id, *state) {
             text.push_str(&format!("  next:  {next}\n"));
         }
-        if let Some(back) = operate::back(id, *state) {
+        if let Some(back) = operate::back(id, *state, false) {
             text.push_str(&format!("  back:  {back}\n"));
         }
     }

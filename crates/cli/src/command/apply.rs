@@ -10,7 +10,7 @@ use segue_execute::{Outcome, Run, Target};
 use segue_model::change::{Directive, Migration};
 use segue_model::ident::{MigrationId, TableName};
 use segue_model::journal::{Record, State};
-use segue_model::plan::{Plan, Strategy};
+use segue_model::plan::Plan;
 use segue_model::plan_file;
 use segue_model::tuning::Tuning;
 
@@ -147,7 +147,7 @@ impl Work<'_> {
         if let Some(reviewed) = self.reviewed {
             check_reviewed(reviewed, &plan)?;
         }
-        run.apply(&plan, target(self.to, plan.strategy)).map_err(operate::failure)
+        run.apply(&plan, target(self.to)).map_err(operate::failure)
     }
 }
 
@@ -167,8 +167,9 @@ fn check_is_under_way(record: &Record, reviewed: Option<&Plan>) -> Result<(), Fa
 
 /// Goes on with a migration that has begun; one that is at its target already stays there.
 fn go_on(record: &Record, to: Option<To>, run: &Run<'_>) -> Result<Outcome, Failure> {
-    let plan = journalled(record)?;
-    run.resume(&record.id, target(to, plan.strategy)).map_err(operate::failure)
+    // A plan that a newer version wrote is refused here, with what to do about it.
+    journalled(record)?;
+    run.resume(&record.id, target(to)).map_err(operate::failure)
 }
 
 /// Plans a migration that has not begun.
@@ -250,13 +251,12 @@ fn check_reviewed(reviewed: &Plan, fresh: &Plan) -> Result<(), Failure> {
         .hint("Review the plan anew: segue plan"))
 }
 
-/// Returns where a run of this strategy stops when nothing else is asked for.
-pub(super) fn target(to: Option<To>, strategy: Strategy) -> Target {
-    match (to, strategy) {
-        (Some(To::Expand), _) => Target::Expand,
-        (Some(To::Ready), _) => Target::Ready,
-        (Some(To::Flip), _) => Target::Flip,
-        (None, Strategy::Additive | Strategy::Native) => Target::End,
-        (None, Strategy::ExpandContract) => Target::Ready,
+/// Returns where a run stops; where nothing is asked for, as far as needs no person.
+pub(super) fn target(to: Option<To>) -> Target {
+    match to {
+        Some(To::Expand) => Target::Expand,
+        Some(To::Ready) => Target::Ready,
+        Some(To::Flip) => Target::Flip,
+        None => Target::End,
     }
 }

@@ -34,7 +34,7 @@ pub(super) fn run(config: &Config, which: &Which, to: Option<To>, format: Format
         }
     };
     let connector = Arc::clone(&database.connector);
-    let target = apply::target(to, plan.strategy);
+    let target = apply::target(to);
     let outcome = operate::run(connector.as_ref(), config, |run| run.apply(&plan, target).map_err(operate::failure))?;
     outcome::show(&outcome, format)
 }

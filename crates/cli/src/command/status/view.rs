@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::figures;
 use crate::config::Config;
 use crate::duration::in_words;
-use crate::operate::{back, meaning, next};
+use crate::operate::{back, complete, meaning, next};
 use crate::progress::kind;
 use crate::project::Project;
 use crate::quarantine::Quarantine;
@@ -42,6 +42,8 @@ pub(super) struct Report {
     steps: Vec<StepReport>,
     next: Option<String>,
     back: Option<String>,
+    /// Cleanup has destroyed something already: nothing takes the migration back any more.
+    no_way_back: bool,
 }
 
 #[derive(Serialize)]
@@ -78,12 +80,14 @@ pub(super) fn of_begun(status: &MigrationStatus, found: Quarantine, project: &Pr
         steps: status.steps.iter().map(|step| of_step(step, record.state)).collect(),
         next: match record.state {
             State::RolledBack => project.has(&record.id).then(|| format!("segue apply {}", record.id)),
+            _ if status.is_left_to_touches() => Some(complete(&record.id)),
             state => next(&record.id, state),
         },
         back: match record.state {
             State::Done if !has_down(project, &record.id) => None,
-            state => back(&record.id, state),
+            state => back(&record.id, state, status.has_no_way_back()),
         },
+        no_way_back: status.has_no_way_back(),
     }
 }
 
@@ -119,6 +123,7 @@ pub(super) fn of_pending(id: &MigrationId) -> Report {
         steps: vec![],
         next: Some(format!("segue plan {id}, then: segue apply {id}")),
         back: None,
+        no_way_back: false,
     }
 }
 
@@ -149,7 +154,7 @@ fn word(mark: Mark, of: State) -> &'static str {
 
 /// Returns a block of lines on a migration; with all of its steps where `in_full`.
 pub(super) fn as_text(report: &Report, in_full: bool) -> String {
-    let state = State::named(report.state).map_or("pending", meaning);
+    let state = State::named(report.state).map_or("pending", |state| meaning(state, report.no_way_back));
     let mut text = format!("\n{}: {state}\n", report.migration);
     if let Some(since) = &report.since {
         text.push_str(&format!("  since {since}\n"));

@@ -33,6 +33,11 @@ impl<'a> Names<'a> {
         Self { migration: &context.migration.id, table, column, taken: &context.catalog.taken }
     }
 
+    /// Returns the migration.
+    pub(super) fn migration(&self) -> &MigrationId {
+        self.migration
+    }
+
     /// Returns a trigger's name that sorts before the user's.
     pub(super) fn first_trigger(&self) -> Ident {
         Ident::of_ours("!segue_", self.table.name.as_str(), &self.tag("first"), BYTES_MAX)

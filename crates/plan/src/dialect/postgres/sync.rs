@@ -96,16 +96,18 @@ pub(super) fn condition(mirror: &Mirror<'_>) -> Condition {
         .map(|trigger| sql("({name}::pg_catalog.text)", &[("name", Hole::Text(trigger.name.as_str()))]))
         .collect();
     let table = sql("{t}", &[("t", Hole::Table(mirror.table()))]);
+    let id = mirror.names.migration();
     Condition {
         sql: sql(
             include_str!("sync/enabled.sql").trim_end(),
             &[("names", Hole::Join(&names, ", ")), ("table", Hole::Body(&table))],
         ),
         says: "the sync triggers are there and enabled ALWAYS".to_owned(),
-        hint: "Somebody dropped or disabled a sync trigger, so rows may have drifted apart. Enable a disabled one with \
-               `ALTER TABLE … ENABLE ALWAYS TRIGGER …`; create a dropped one again as the plan shows it (`segue plan ID \
-               --format sql`); then run `segue verify --repair`."
-            .to_owned(),
+        hint: format!(
+            "Somebody dropped or disabled a sync trigger, so rows may have drifted apart. Enable a disabled one with \
+             `ALTER TABLE … ENABLE ALWAYS TRIGGER …`; create a dropped one again as the plan shows it (`segue plan {id} \
+             --format sql`); then run `segue verify {id} --repair`."
+        ),
     }
 }
 

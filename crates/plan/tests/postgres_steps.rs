@@ -62,7 +62,8 @@ fn a_split_is_written_both_ways_hidden_and_dropped() {
         column("first_name", "text", "text", false),
         column("last_name", "text", "text", false),
     ];
-    let catalog = catalog(table("public", "users", columns));
+    let mut catalog = catalog(table("public", "users", columns));
+    with_key(&mut catalog);
     let (table, at, new) = (&catalog.tables[0], place(), new_column("full_name", "text", false));
     let back =
         |n| expr(&["#split_part", "(", "@full_name", ", ' ', ", n, ")"], Nullness::Column(ident("full_name")), false);
@@ -105,7 +106,9 @@ fn hostile_names_stay_names_and_what_may_fail_is_tried() {
 
 #[test]
 fn a_wider_integer_exchanges_names_in_one_transaction_and_back() {
-    insta::assert_snapshot!(shown(&retype_of(&wide(true), "bigint", 15).unwrap()));
+    let mut catalog = wide(true);
+    with_key(&mut catalog);
+    insta::assert_snapshot!(shown(&retype_of(&catalog, "bigint", 15).unwrap()));
 }
 
 #[test]

@@ -470,3 +470,88 @@ fn what_a_collation_takes_for_the_same_is_counted_as_wrong() {
         assert_eq!(wrong, [Some("2".to_owned()), Some("4".to_owned())]);
     }
 }
+
+/// `n` of this type follows from the text `o`, and `o` from `n`.
+fn both_ways(kind: &str, forward: &[&str], raises: bool, back: &[&str], major: u32) -> Planned {
+    let columns = vec![column("id", "integer", "int4", true), column("o", "text", "text", false)];
+    let catalog = catalog(table("public", "t", columns));
+    let (table, at, new) = (&catalog.tables[0], place(), new_column("n", kind, false));
+    let forward = expr(forward, Nullness::Column(ident("o")), raises);
+    let back = expr(back, Nullness::Column(ident("n")), false);
+    let operation = Operation::Pair(Pair {
+        table,
+        new: vec![NewSide { column: &new, forward, not_null: false }],
+        old: vec![OldSide { column: &table.columns[1], back }],
+        at: &at,
+    });
+    planned(&operation, &catalog, major).expect("the change can be planned")
+}
+
+/// Returns the rows, the unrelated and the absent ones, and the keys of the wrong.
+fn judged(client: &mut Client, verify: &Verify) -> String {
+    let count = run(client, &verify.count, &["0", "1"]);
+    let mut wrong: Vec<Option<String>> = run(client, &verify.sample, &["0", "1"]).into_iter().flatten().collect();
+    wrong.sort();
+    let shown = |row: &[Option<String>]| row.iter().flatten().cloned().collect::<Vec<_>>().join(" ");
+    format!("{}: {}", shown(&count[0]), shown(&wrong))
+}
+
+#[test]
+fn what_is_right_at_first_sight_is_counted_as_when_it_is_looked_at_closely() {
+    for server in segue_testkit::each_postgres() {
+        let mut client = Client::connect(&server.database());
+        let short = both_ways("character varying(3)", &["@o"], false, &["@n"], server.major());
+        client.batch(
+            "CREATE TABLE t (id int PRIMARY KEY, o text, n varchar(3));
+             INSERT INTO t VALUES (1, 'abc', 'abc'), (2, 'abcd', NULL), (3, 'abc', 'abd'), (4, 'abcd', 'abc'),
+               (5, 'abc', NULL), (6, NULL, NULL), (7, NULL, 'abc'), (8, 'a ', 'a')",
+        );
+        assert_eq!(judged(&mut client, verify(&short)), "8 4 1: 3 4 5 7 8");
+    }
+}
+
+#[test]
+fn a_conversion_that_must_be_tried_is_not_where_the_way_back_tells() {
+    for server in segue_testkit::each_postgres() {
+        let mut client = Client::connect(&server.database());
+        client.batch("CREATE TABLE t (id int PRIMARY KEY, o text)");
+        let planned = both_ways("integer", &["@o", "::int"], true, &["@n", "::text"], server.major());
+        prepare(&mut client, &planned);
+        client.batch(
+            "ALTER TABLE t DISABLE TRIGGER USER;
+             INSERT INTO t (id, o, n) VALUES (1, '7', 7), (2, '007', 7), (3, '7', 8), (4, 'x', NULL), (5, '7', NULL),
+               (6, NULL, NULL), (7, NULL, 7), (8, 'x', 7)",
+        );
+        let verify = verify(&planned);
+        assert_eq!(judged(&mut client, verify), "8 3 1: 3 5 7 8");
+        // Were the conversion tried for a row whose way back tells, this would fail.
+        let functions = "SELECT oid::regprocedure::text FROM pg_proc WHERE pronamespace = 'public'::regnamespace \
+             AND prorettype = 'int'::regtype";
+        let convert = client.value(functions).expect("the conversion is tried by a function");
+        client.batch(&format!("DELETE FROM t WHERE id <> 1; DROP FUNCTION {convert} CASCADE"));
+        client
+            .batch(&format!("CREATE FUNCTION {convert} RETURNS int LANGUAGE plpgsql AS $$BEGIN RAISE 'tried'; END$$"));
+        assert_eq!(run(&mut client, &verify.count, &["0", "1"])[0][1].as_deref(), Some("0"));
+    }
+}
+
+#[test]
+fn a_value_that_the_narrow_column_cannot_hold_is_right_only_as_null() {
+    for server in segue_testkit::each_postgres() {
+        let mut client = Client::connect(&server.database());
+        let planned = retype_of(&wide(false), "bigint", server.major()).expect("the change can be planned");
+        let after = planned.steps.iter().rev().find_map(|step| match &step.action {
+            Action::Verify(verify) => Some(verify),
+            _ => None,
+        });
+        let after = after.expect("it is verified again before anything is dropped");
+        let narrow = after.count.as_str().split('"').find(|name| name.starts_with("segue_c_"));
+        let narrow = narrow.expect("the old column has a name of ours");
+        client.batch(&format!(
+            "CREATE TABLE ev (id int PRIMARY KEY, c bigint, {narrow} int);
+             INSERT INTO ev VALUES (1, 7, 7), (2, 3000000000, NULL), (3, 7, 8), (4, 3000000000, 7), (5, 7, NULL),
+               (6, NULL, NULL), (7, NULL, 7)"
+        ));
+        assert_eq!(judged(&mut client, after), "7 3 1: 3 4 5 7");
+    }
+}

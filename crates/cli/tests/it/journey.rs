@@ -325,11 +325,44 @@ fn of_several_that_start_at_once_the_others_are_told_who_goes_on() {
 }
 
 #[test]
-fn a_cleanup_that_is_killed_after_its_copy_makes_it_anew() {
+fn once_the_sync_has_ended_in_cleanup_no_way_back_is_offered() {
     for server in segue_testkit::each_postgres() {
         let url = server.database();
         let mut client = Client::connect(&url);
         client.batch("CREATE TABLE people (id int PRIMARY KEY, points int); INSERT INTO people VALUES (1, 1)");
+        let project = Project::new(&url);
+        project.write("1_wider.sql", "ALTER TABLE people ALTER COLUMN points TYPE bigint;");
+        project.write("1_wider.down.sql", "ALTER TABLE people ALTER COLUMN points TYPE integer;");
+        project.segue.ok(&["apply", "--to", "flip"]);
+        project.segue.ok(&["contract", "--old-version-stopped"]);
+        let told = project.segue.ok(&["status"]);
+        assert!(told.contains("still kept right") && told.contains("back: "), "{told}");
+        client.batch(
+            "CREATE FUNCTION no_copy() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'not now'; END $$;
+             CREATE EVENT TRIGGER no_copy ON ddl_command_start WHEN TAG IN ('CREATE TABLE AS') EXECUTE FUNCTION no_copy()",
+        );
+        let cleanup = ["cleanup", "--yes", "--i-checked-references"];
+        let failed = project.segue.run(&cleanup);
+        assert_eq!(failed.code, 3, "{}", failed.stderr);
+        assert!(failed.stderr.contains("not now") && !failed.stderr.contains("rollback"), "{}", failed.stderr);
+        let told = project.segue.ok(&["status"]);
+        assert!(told.contains("cleanup is under way") && told.contains("next: segue cleanup 1_wider"), "{told}");
+        assert!(!told.contains("back: "), "{told}");
+        let report = &json(&project.segue.ok(&["status", "--format", "json"]))[0];
+        assert_eq!((report["back"].is_null(), report["no_way_back"].as_bool()), (true, Some(true)), "{report}");
+        assert_eq!(project.segue.run(&["rollback", "--new-version-stopped"]).code, 5);
+        client.batch("DROP EVENT TRIGGER no_copy; DROP FUNCTION no_copy()");
+        project.segue.ok(&cleanup);
+    }
+}
+
+/// Without a key the copy is made by one statement, while the sync goes on.
+#[test]
+fn a_cleanup_that_is_killed_after_its_copy_makes_it_anew() {
+    for server in segue_testkit::each_postgres() {
+        let url = server.database();
+        let mut client = Client::connect(&url);
+        client.batch("CREATE TABLE people (id int, points int); INSERT INTO people VALUES (1, 1)");
         let project = Project::new(&url);
         project.write("1_wider.sql", "ALTER TABLE people ALTER COLUMN points TYPE bigint;");
         project.write("1_wider.down.sql", "ALTER TABLE people ALTER COLUMN points TYPE integer;");

@@ -217,6 +217,17 @@ pub(crate) fn planned_when(
     panic!("the probes never end")
 }
 
+/// Gives the table the index of its primary key, as a server does.
+pub(crate) fn with_key(catalog: &mut Catalog) {
+    let table = &mut catalog.tables[0];
+    let name = table.columns[0].name.as_str().to_owned();
+    table.indexes.push(Index {
+        primary: true,
+        of_constraint: true,
+        ..index("t_pkey", true, &[(&name, false)], &[], None)
+    });
+}
+
 /// A table with an integer under a unique index.
 pub(crate) fn wide(not_null: bool) -> Catalog {
     let mut c = column("c", "integer", "int4", not_null);

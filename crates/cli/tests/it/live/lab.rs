@@ -113,6 +113,33 @@ impl Lab {
         }
     }
 
+    /// Returns the columns of the copy that cleanup left on PostgreSQL, the key first, and its rows.
+    pub(super) fn copy(&self) -> Option<(Vec<String>, Vec<String>)> {
+        let Place::Postgres(url) = &self.place else { return None };
+        let mut client = Client::connect(url);
+        let names = client.column(
+            "SELECT c.oid::regclass::text FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace \
+             WHERE n.nspname = 'segue' AND c.relname LIKE 'keep\\_%' AND c.relkind = 'r'",
+            &[],
+        );
+        let name = names.first()?;
+        let columns = client.column(
+            "SELECT quote_ident(a.attname) FROM pg_attribute AS a WHERE a.attrelid = to_regclass($1) AND a.attnum > 0 ORDER BY a.attnum",
+            &[name],
+        );
+        let rows = self.rows_with_values(name, &columns);
+        Some((columns, rows))
+    }
+
+    /// Returns the rows of a table on PostgreSQL in which some column after the first holds a value.
+    pub(super) fn rows_with_values(&self, table: &str, columns: &[String]) -> Vec<String> {
+        let Place::Postgres(url) = &self.place else { return vec![] };
+        let (all, values) = (columns.join(", "), columns[1..].join(", "));
+        let sql =
+            format!("SELECT ROW({all})::text FROM {table} WHERE num_nonnulls({values}) > 0 ORDER BY {}", columns[0]);
+        Client::connect(url).column(&sql, &[])
+    }
+
     /// Runs SQL by hand.
     pub(super) fn by_hand(&self, sql: &str) {
         match &self.place {

@@ -1,8 +1,8 @@
 //! Nobody else writes: catalog and data can be compared to the last value.
 
 use segue_model::engine::Engine;
-use segue_traffic::Scenario;
-use segue_traffic::scenario::{fill, hostile, rename, retype, split};
+use segue_traffic::scenario::{Rule, fill, hostile, rename, retype, split};
+use segue_traffic::{Place, Scenario};
 
 use super::lab::{Ground, Lab, Point};
 
@@ -46,10 +46,24 @@ fn both_ways(scenario: fn(Engine) -> Option<Scenario>) {
         go_to(&lab, Point::Contract);
         lab.cleanup();
         let naive = Lab::new(ground, &scenario);
+        assert_copy_is_of(&lab, &naive);
         naive.by_hand(scenario.up);
         lab.assert_catalog(&naive.catalog(), "after cleanup");
         lab.assert_rows(&naive.rows(), "after cleanup");
     }
+}
+
+/// Nobody wrote since the beginning: the copy is what a database holds that was not changed yet.
+fn assert_copy_is_of(lab: &Lab, before: &Lab) {
+    let Some((columns, rows)) = lab.copy() else { return assert!(!drops_on_postgres(lab), "{} has no copy", lab.name) };
+    let must = before.rows_with_values(lab.scenario.table, &columns);
+    assert!(must.len() > 100, "{}: {} rows hold an old value", lab.name, must.len());
+    assert_eq!(rows, must, "{}: the copy", lab.name);
+}
+
+/// A column that is filled takes nothing away.
+fn drops_on_postgres(lab: &Lab) -> bool {
+    matches!(lab.place, Place::Postgres(_)) && lab.scenario.rule != Rule::FillOnce
 }
 
 fn go_to(lab: &Lab, point: Point) {

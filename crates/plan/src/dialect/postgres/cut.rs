@@ -42,6 +42,13 @@ pub(super) fn windows(mirror: &Mirror<'_>, major: u32) -> Windows {
     }
 }
 
+/// Returns how the table of a mirror is cut by its primary key, where that can be: an update moves a row to another page, but
+/// only one that changes its key moves it to another of these windows.
+pub(super) fn by_primary_key(mirror: &Mirror<'_>) -> Option<Windows> {
+    let index = mirror.table.indexes.iter().find(|index| index.primary && is_ordered(index))?;
+    Some(by_key(mirror, &key_columns(mirror, index)?))
+}
+
 fn by_pages(mirror: &Mirror<'_>, window: &'static str) -> Windows {
     let extent = sql(
         "SELECT 0, (pg_catalog.pg_relation_size({table}) / pg_catalog.current_setting('block_size')::pg_catalog.int8)",
@@ -62,7 +69,11 @@ type KeyColumn<'a> = (&'a Ident, TypeName);
 fn key<'a>(mirror: &Mirror<'a>) -> Option<Vec<KeyColumn<'a>>> {
     let mut fit: Vec<&Index> = mirror.table.indexes.iter().filter(|index| is_ordered(index)).collect();
     fit.sort_by_key(|index| !index.primary);
-    fit.into_iter().find_map(|index| index.keys.iter().map(|key| key_column(mirror, key)).collect())
+    fit.into_iter().find_map(|index| key_columns(mirror, index))
+}
+
+fn key_columns<'a>(mirror: &Mirror<'a>, index: &Index) -> Option<Vec<KeyColumn<'a>>> {
+    index.keys.iter().map(|key| key_column(mirror, key)).collect()
 }
 
 /// ROW comparison follows the default operator classes, all columns in one direction, as an index is read forward or

@@ -126,6 +126,7 @@ pub(super) static FACTS: &[Fact] = &[
     Fact::instant("con.drop_check", AE),
     Fact::instant("idx.create", S).scanning(),
     Fact::instant("idx.create_conc", SUE).scanning().outside_transactions(),
+    Fact::instant("idx.drop", AE).locking(&[("the index", AE)]),
     Fact::instant("idx.drop_conc", SUE).outside_transactions(),
     Fact::instant("idx.rename", NONE).locking(&[("the index", SUE)]),
     Fact::instant("tab.rename_column", AE).breaking(),
@@ -134,6 +135,7 @@ pub(super) static FACTS: &[Fact] = &[
     Fact::instant("tab.create", NONE).losing(),
     Fact::instant("tab.alter_new", AE),
     Fact::instant("tab.create_as", AS).scanning(),
+    Fact::instant("tab.create_as_empty", AS),
     Fact::instant("tab.drop", AE).breaking().forever(),
     Fact::instant("trg.create", SRE),
     Fact::instant("trg.enable", SRE),
@@ -144,6 +146,7 @@ pub(super) static FACTS: &[Fact] = &[
     Fact::instant("dml.update_all", RE).scanning().forever(),
     Fact::instant("dml.update_window", RE),
     Fact::instant("dml.select_window", AS),
+    Fact::instant("dml.copy_window", AS),
 ];
 
 /// Returns the fact of this id.

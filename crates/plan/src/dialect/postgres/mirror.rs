@@ -330,15 +330,28 @@ impl Mirror<'_> {
         derived.form.is_total() && of_system && !derived.expr.nullness.possible(&nullable)
     }
 
-    /// Returns the condition that each new column has the very bits of what it becomes, as far as `=` tells: NULL for a
-    /// column without a value. `None` where values can be equal and differ in their bits.
-    pub(super) fn follows_surely(&self) -> Option<Sql> {
-        let each: Option<Vec<Sql>> = self
-            .new
+    /// Returns a condition that holds only for rows that are right, is cheap to ask, and holds for nearly all of them; NULL
+    /// says nothing either. `None` where values can be equal and differ in their bits. Either side will do: the one whose
+    /// values need not be tried.
+    pub(super) fn surely_related(&self) -> Option<Sql> {
+        let tries = |side: &[Derived]| side.iter().any(|derived| matches!(derived.form, Form::Tried { .. }));
+        let forward = || self.follows_surely(&self.new);
+        let back = || (self.kind == Kind::TwoWay).then(|| self.follows_surely(&self.old)).flatten();
+        if tries(&self.new) && !tries(&self.old) { back().or_else(forward) } else { forward().or_else(back) }
+    }
+
+    /// Returns the condition that each column of a side has the very bits of what it becomes, as far as `=` tells.
+    fn follows_surely(&self, side: &[Derived]) -> Option<Sql> {
+        let each: Option<Vec<Sql>> = side
             .iter()
             .map(|derived| {
                 let template = derived.kind.bitwise_equal()?;
-                let (column, value) = (self.column(Of::Row, &derived.column), self.value(Of::Row, derived));
+                // What equals a value of the column fits into it, so that the expression is evaluated once.
+                let value = match &derived.form {
+                    Form::Length(_) | Form::Range(..) => self.expr(Of::Row, derived),
+                    Form::Exact | Form::Tried { .. } => self.value(Of::Row, derived),
+                };
+                let column = self.column(Of::Row, &derived.column);
                 Some(sql(template, &[("c", Hole::Sql(&column)), ("v", Hole::Sql(&value))]))
             })
             .collect();

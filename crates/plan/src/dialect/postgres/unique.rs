@@ -48,7 +48,8 @@ pub(super) fn notes(pair: &Pair<'_>) -> Vec<String> {
     all.into_iter().chain(unique).collect()
 }
 
-/// In its key, its expressions or its WHERE: what is only included plays no part.
+/// Returns whether the index tells rows apart by the column: in its key, its expressions or its WHERE. What is only included
+/// plays no part.
 fn covers(index: &Index, column: &Ident) -> bool {
     let key = index.keys.iter().any(|key| key.column.as_ref() == Some(column));
     let expression = index.keys.iter().any(|key| key.column.is_none()) && gates::names(&index.definition, column);

@@ -80,7 +80,7 @@ fn unrelated(mirror: &Mirror<'_>, related: &Sql, missed: &Sql) -> Sql {
     if mirror.kind == Kind::Fill {
         return Sql::fixed("0");
     }
-    let surely = mirror.follows_surely();
+    let surely = mirror.surely_related();
     let doubtful: Vec<Sql> =
         surely.iter().map(|surely| sql("{surely} IS NOT TRUE AND ", &[("surely", Hole::Sql(surely))])).collect();
     sql(

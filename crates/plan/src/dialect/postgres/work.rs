@@ -59,7 +59,9 @@ pub(super) fn undo_step_if(
 ) -> UndoStep {
     let cost = Together::of(facts);
     UndoStep {
+        needed: None,
         sql,
+        windows: None,
         conditions,
         locks: cost.locks(table),
         transaction: cost.transaction,

@@ -5,7 +5,7 @@ use segue_model::journal::{Checkpoint, Mark};
 use segue_model::plan::Mode;
 use segue_model::session::{Fail, FailKind};
 use segue_model::sql::Sql;
-use segue_model::step::{Backfill, Cut, Pace, Step};
+use segue_model::step::{Backfill, Cut, Pace, Phase, Step};
 
 use crate::crew::{Crew, Pass};
 use crate::error::RunError;
@@ -69,12 +69,22 @@ impl<'s> Copying<'s> {
     }
 }
 
+/// Returns what is said where pass after pass still changed rows. Of a copy that cleanup makes, only another key of a row
+/// changes anything.
+fn never_ends(copying: &Copying<'_>, pass: u32) -> String {
+    let table = &copying.cut.table;
+    if copying.step.phase == Phase::Cleanup {
+        return format!(
+            "pass {pass} over `{table}` still found rows under another key than before: hold back for a while what changes its \
+             primary keys"
+        );
+    }
+    format!("pass {pass} over `{table}` still changed rows")
+}
+
 impl Running<'_> {
     /// Does a backfill from where it stands.
     pub(crate) fn backfill(&mut self, step: &Step, backfill: &Backfill) -> Result<(), RunError> {
-        if backfill.lazy && !self.env.run.options.complete {
-            return Ok(());
-        }
         let passes = self.bring_over(step, backfill, 1)?;
         self.collect_failures(step, backfill)?;
         self.finish(step, &serde_json::json!({ "passes": passes }).to_string())
@@ -96,8 +106,7 @@ impl Running<'_> {
             at = self.begin_pass(&copying, at.pass + 1)?;
             size = Size::first_of_sweep(copying.cut, &size);
         }
-        let text = format!("pass {} over `{}` still changed rows", at.pass - 1, copying.cut.table);
-        Err(Fail::new(FailKind::Server, text).into())
+        Err(Fail::new(FailKind::Server, never_ends(&copying, at.pass - 1)).into())
     }
 
     /// Returns how the rows of a table are brought over.

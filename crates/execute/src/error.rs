@@ -13,12 +13,14 @@ use crate::outcome::VerifyReport;
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     /// The database said no, or is gone.
-    #[error("{}", place(*.step, *.phase))]
+    #[error("{}{}", if *.undoing { "the undo of " } else { "" }, place(*.step, *.phase))]
     Fail {
         /// The step, where one was under way.
         step: Option<u32>,
         /// Its phase.
         phase: Option<Phase>,
+        /// The step was being taken back.
+        undoing: bool,
         /// What the database said.
         #[source]
         source: Fail,
@@ -155,7 +157,7 @@ pub enum RunError {
 
 impl From<Fail> for RunError {
     fn from(source: Fail) -> Self {
-        Self::Fail { step: None, phase: None, source }
+        Self::Fail { step: None, phase: None, undoing: false, source }
     }
 }
 
@@ -177,7 +179,11 @@ impl RunError {
     /// Returns what the user can do about it, in a few sentences.
     pub fn hint(&self) -> String {
         match self {
-            Self::Fail { source, .. } => hint_of(source.kind).to_owned(),
+            Self::Fail { phase, undoing, source, .. } => {
+                // In cleanup there may be no way back any more; who goes back already needs no word of it.
+                let forward = !undoing && *phase != Some(Phase::Cleanup);
+                hint_of(source.kind, forward).to_owned()
+            }
             Self::Held { .. } => {
                 "Wait for that run, or stop it; once its process is gone this one can take over.".to_owned()
             }
@@ -192,7 +198,8 @@ impl RunError {
             }
             Self::Drift { step: None, .. } => "Nothing was begun: plan anew with `segue plan`.".to_owned(),
             Self::Drift { step: Some(_), .. } => {
-                "Undo the change shown here and run the same command again, or take the migration back with `segue rollback`."
+                "Undo the change shown here and run the same command again, or, before cleanup, take the migration back with \
+                 `segue rollback`."
                     .to_owned()
             }
             Self::WrongState { id, state, wanted } => wrong_state_hint(id, *state, *wanted),
@@ -223,7 +230,9 @@ impl RunError {
     /// Returns the error with its step, where it has none yet.
     pub(crate) fn at_step(self, id: u32) -> Self {
         match self {
-            Self::Fail { step: None, source, .. } => Self::Fail { step: Some(id), phase: None, source },
+            Self::Fail { step: None, undoing, source, .. } => {
+                Self::Fail { step: Some(id), phase: None, undoing, source }
+            }
             other => other,
         }
     }
@@ -231,8 +240,18 @@ impl RunError {
     /// Returns the error with its place, where it has none yet.
     pub(crate) fn at(self, id: u32, at: Phase) -> Self {
         match self {
-            Self::Fail { step: None, source, .. } => Self::Fail { step: Some(id), phase: Some(at), source },
+            Self::Fail { step: None, undoing, source, .. } => {
+                Self::Fail { step: Some(id), phase: Some(at), undoing, source }
+            }
             Self::Drift { step: None, diff } => Self::Drift { step: Some(id), diff },
+            other => other,
+        }
+    }
+
+    /// Returns the error with the place of the step that was being taken back, where it has none yet.
+    pub(crate) fn at_undo(self, id: u32, of: Phase) -> Self {
+        match self.at(id, of) {
+            Self::Fail { step, phase, source, .. } => Self::Fail { step, phase, undoing: true, source },
             other => other,
         }
     }
@@ -292,7 +311,8 @@ fn exit_code_of(kind: FailKind) -> u8 {
     }
 }
 
-fn hint_of(kind: FailKind) -> &'static str {
+/// `forward`: the step may be taken back instead of being done again.
+fn hint_of(kind: FailKind, forward: bool) -> &'static str {
     match kind {
         FailKind::Lost | FailKind::Deadline | FailKind::Connect => {
             "Run the same command again when the server answers: what was committed is kept, nothing is done twice."
@@ -307,16 +327,25 @@ fn hint_of(kind: FailKind) -> &'static str {
         FailKind::Conversion => {
             "Correct the rows of the window named here, or make the transform convert them; then run the same command again."
         }
-        FailKind::Unique | FailKind::NotNull | FailKind::ForeignKey | FailKind::Check => {
+        FailKind::Unique | FailKind::NotNull | FailKind::ForeignKey | FailKind::Check if forward => {
             "Correct the rows that break the constraint, then run the same command again, or `segue rollback`."
         }
-        FailKind::Syntax | FailKind::Undefined | FailKind::Duplicate => {
+        FailKind::Unique | FailKind::NotNull | FailKind::ForeignKey | FailKind::Check => {
+            "Correct the rows that break the constraint, then run the same command again."
+        }
+        FailKind::Syntax | FailKind::Undefined | FailKind::Duplicate if forward => {
             "Take the migration back with `segue rollback`, correct the file, and apply it again."
+        }
+        FailKind::Syntax | FailKind::Undefined | FailKind::Duplicate => {
+            "Correct in the database what the message names, then run the same command again."
         }
         FailKind::Authentication => "Check user, password and the server's access rules.",
         FailKind::Tls => "Check the server's certificate and the `sslmode` of the URL.",
         FailKind::Usage => "Check the database URL and the configuration.",
-        FailKind::Server => "Read the server's message; then run the same command again, or `segue rollback`.",
+        FailKind::Server if forward => {
+            "Read the server's message; then run the same command again, or `segue rollback`."
+        }
+        FailKind::Server => "Read the server's message; then run the same command again.",
     }
 }
 

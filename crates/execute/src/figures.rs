@@ -140,7 +140,8 @@ impl Figures {
 
     fn knows(&mut self, plan: &Plan) {
         self.gentle = plan.steps.iter().filter_map(cut_of).any(|cut| cut.rest_percent > 0);
-        for step in &plan.steps {
+        // The copy that cleanup makes moves nothing in the table.
+        for step in plan.steps.iter().filter(|step| step.phase == Phase::Backfill) {
             let Action::Backfill(backfill) = &step.action else { continue };
             let table = backfill.cut.table.to_string();
             let start = plan.evidence.bytes.get(&table).copied();
@@ -302,6 +303,18 @@ mod tests {
         assert_eq!((report.rate, report.eta_s), (Some(2000.0), Some(89)), "what was before counts no more");
         let report = figures.report(s(60));
         assert_eq!((report.rate, report.eta_s, report.rows), (Some(0.0), None, 21_000), "nothing moves");
+    }
+
+    #[test]
+    fn the_copy_that_cleanup_makes_is_no_table_that_rows_are_moved_in() {
+        let mut plan = crate::tests::plan();
+        let mut copy = Step { id: 11, phase: Phase::Cleanup, ..plan.steps[2].clone() };
+        let Action::Backfill(backfill) = &mut copy.action else { panic!("the third step brings rows over") };
+        backfill.cut.table.name = segue_model::ident::Ident::known("old_users");
+        plan.steps.push(copy);
+        let mut figures = Figures::default();
+        figures.begins(&plan.steps[0], &plan);
+        assert_eq!(figures.report(s(0)).bytes.into_keys().collect::<Vec<_>>(), ["main.users"]);
     }
 
     #[test]

@@ -13,6 +13,7 @@ use crate::observer::Progress;
 use crate::running::Running;
 use crate::step::work_of;
 use crate::throttle::Work;
+use crate::unwinding::step_of;
 
 /// Where a short wait must not apply (VALIDATE, CREATE INDEX CONCURRENTLY): waiting then holds nobody up.
 pub(crate) const LONG: LockTries = LockTries { each: Duration::from_secs(60), budget: Duration::from_secs(1800) };
@@ -43,12 +44,12 @@ impl<'s> Patience<'s> {
     /// Returns a step's own.
     pub(crate) fn of(step: &'s Step) -> Self {
         let tries = step.tries.unwrap_or(LONG);
-        Self { step: Some((step.id, step.phase)), tries, locks: &step.locks, work: Some(work_of(step)) }
+        Self { step: Some((step_of(step.id), step.phase)), tries, locks: &step.locks, work: Some(work_of(step)) }
     }
 
     /// Returns a step's for transactions that need none of its locks.
     pub(crate) fn journal(step: &Step) -> Self {
-        Self { step: Some((step.id, step.phase)), tries: JOURNAL, locks: &[], work: None }
+        Self { step: Some((step_of(step.id), step.phase)), tries: JOURNAL, locks: &[], work: None }
     }
 
     /// Returns that of a transaction that belongs to no step.

@@ -10,6 +10,7 @@ use crate::guard::Patience;
 use crate::retreat::Retreat;
 use crate::running::{JOURNAL_WAIT, Running};
 use crate::step::THOROUGH;
+use crate::unwinding::key_of;
 use crate::window::first_number;
 
 /// A copy that has rows.
@@ -22,6 +23,20 @@ pub(crate) struct Found {
 }
 
 impl Running<'_> {
+    /// Forgets how far an earlier run was with a copy that goes by windows, also when it was whole: what was written since
+    /// stands in rows that it went over.
+    pub(crate) fn keep_anew(&mut self, step: &Step, (at, undo): (usize, &UndoStep)) -> Result<(), RunError> {
+        if undo.windows.is_none() {
+            return Ok(());
+        }
+        self.persist(&Patience::journal(step), |me| {
+            if !me.may_be_there(step) {
+                return Ok(());
+            }
+            me.own(JOURNAL_WAIT, |me| me.begin_anew(key_of(step, at)))
+        })
+    }
+
     /// Looks at a copy that was just made. An empty one is dropped: nothing would have been lost.
     pub(crate) fn count_kept(&mut self, step: &Step, undo: &UndoStep, keeps: &Kept) -> Result<Option<Found>, RunError> {
         let mut counted = None;
@@ -32,6 +47,7 @@ impl Running<'_> {
             };
             counted = Some(rows);
             if rows == 0 {
+                // Whoever goes on after an interruption makes it again.
                 me.own(JOURNAL_WAIT, |me| me.execute(&keeps.drop_empty, &[], THOROUGH))?;
             }
             Ok(rows)

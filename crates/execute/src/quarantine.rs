@@ -75,7 +75,11 @@ impl Running<'_> {
             let samples = samples.iter().filter(|row| row.step == step.id).map(sample).collect();
             return Err(RunError::Quarantine { id: self.id().clone(), table: table.clone(), rows, threshold, samples });
         }
-        self.note(format!("{rows} rows of `{table}` cannot be converted; flip is refused while any remain"));
+        let id = self.id().clone();
+        self.note(format!(
+            "{rows} rows of `{table}` cannot be converted; flip is refused while any remain. See them: segue status {id}; correct \
+             them, then: segue verify {id} --retry-quarantine"
+        ));
         Ok(())
     }
 

@@ -4,12 +4,13 @@
 use std::rc::Rc;
 
 use segue_model::journal::{Checkpoint, Mark};
-use segue_model::step::{Action, Phase, Step, Transaction};
+use segue_model::step::{Action, Phase, Step};
 
 use crate::error::RunError;
 use crate::guard::Patience;
 use crate::phase::changes_tables;
 use crate::running::{JOURNAL_WAIT, Running};
+use crate::unwinding::keys_of_undo;
 
 impl Running<'_> {
     /// Takes back what earlier runs of cleanup prepared for steps that are still to be done.
@@ -46,11 +47,8 @@ impl Running<'_> {
         if !step.undo.steps().is_empty() {
             self.persist(&Patience::journal(step), |me| me.intend(step, Mark::UndoIntent))?;
         }
-        for undo in step.undo.steps() {
-            match undo.transaction {
-                Transaction::Own => self.undo_in_one_transaction(step, undo, None)?,
-                Transaction::None => self.undo_outside_a_transaction(step, undo)?,
-            }
+        for part in step.undo.steps().iter().enumerate() {
+            self.carry_out(step, part, None)?;
         }
         self.persist(&Patience::journal(step), |me| {
             if !me.may_be_there(step) {
@@ -65,20 +63,34 @@ impl Running<'_> {
         })
     }
 
-    /// Forgets, in the transaction that is open, how far the copy was that is taken back.
+    /// Forgets, in the transaction that is open, how far the copy was that is taken back, and how far its undo. What cleanup
+    /// fills is its own too, and goes with the step that made it.
     pub(crate) fn begin_windows_anew(&mut self, step: &Step) -> Result<(), RunError> {
-        match &step.action {
-            Action::Snapshot(snapshot) if snapshot.copy.is_some() => {
-                let Running { env, hand, record, .. } = self;
-                let (journal, session) = (env.journal(), &mut *hand.work);
-                let Some(at) = journal.checkpoint(session, &record.id, record.attempt, step.id)? else { return Ok(()) };
-                for span in journal.spans(session, &record.id, record.attempt, step.id)? {
-                    journal.end_span(session, &record.id, record.attempt, &span)?;
-                }
-                self.set_checkpoint(&Checkpoint { pass: 0, next: None, done: 0, total: 0, rows: 0, ..at })
-            }
-            _ => Ok(()),
+        let copies = match &step.action {
+            Action::Snapshot(snapshot) => snapshot.copy.is_some(),
+            Action::Backfill(_) => step.phase == Phase::Cleanup,
+            Action::Sql(_) | Action::Settled { .. } | Action::Verify(_) | Action::Gate(_) => false,
+        };
+        if copies {
+            self.begin_anew(step.id)?;
         }
+        self.unwind_anew(step)
+    }
+
+    /// Forgets, in the transaction that is open, how far the undo of a step went over its tables.
+    pub(crate) fn unwind_anew(&mut self, step: &Step) -> Result<(), RunError> {
+        keys_of_undo(step).try_for_each(|key| self.begin_anew(key))
+    }
+
+    /// Forgets, in the transaction that is open, how far a pass was; its first statements are done again.
+    pub(crate) fn begin_anew(&mut self, key: u32) -> Result<(), RunError> {
+        let Running { env, hand, record, .. } = self;
+        let (journal, session) = (env.journal(), &mut *hand.work);
+        let Some(at) = journal.checkpoint(session, &record.id, record.attempt, key)? else { return Ok(()) };
+        for span in journal.spans(session, &record.id, record.attempt, key)? {
+            journal.end_span(session, &record.id, record.attempt, &span)?;
+        }
+        self.set_checkpoint(&Checkpoint { pass: 0, next: None, done: 0, total: 0, rows: 0, ..at })
     }
 }
 

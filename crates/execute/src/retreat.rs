@@ -1,10 +1,11 @@
 //! Where a rollback began, what it may lose, and how it is withdrawn when it is refused before anything was undone.
 
 use segue_model::journal::{Event, Mark, State};
-use segue_model::step::{Kept, Phase, Step, Transaction};
+use segue_model::step::{Kept, Phase, Step};
 
 use crate::error::RunError;
 use crate::guard::Patience;
+use crate::rollback::is_whole;
 use crate::running::{JOURNAL_WAIT, QUESTION, Running};
 
 /// A rollback that is under way.
@@ -151,10 +152,12 @@ impl Running<'_> {
         }
         let withdrawn = self.persist(&Patience::nothing(), |me| {
             let events = me.own(JOURNAL_WAIT, |me| {
-                let events = me.record_as_before(began)?;
+                let events = me.record_as_before(retreat, began)?;
                 for copy in &retreat.copies {
                     me.execute(&copy.drop_empty, &[], QUESTION)?;
                 }
+                let plan = std::rc::Rc::clone(&me.plan);
+                plan.steps.iter().try_for_each(|step| me.unwind_anew(step))?;
                 let Running { env, hand, record, .. } = me;
                 env.journal().set_state(&mut *hand.work, &record.id, from)?;
                 Ok(events)
@@ -168,8 +171,9 @@ impl Running<'_> {
         }
     }
 
-    /// Writes, of each step whose undo was begun or was nothing, what it was before.
-    fn record_as_before(&mut self, began: usize) -> Result<Vec<Event>, RunError> {
+    /// Writes, of each step whose undo was begun or was nothing, what it was before. What was done beyond the gate is done
+    /// again, also where its undo was nothing: it filled, or looked at, what other undos have taken away.
+    fn record_as_before(&mut self, retreat: &Retreat, began: usize) -> Result<Vec<Event>, RunError> {
         let plan = std::rc::Rc::clone(&self.plan);
         let (before, since) = self.events.split_at(began);
         let stays = |step: &&Step| {
@@ -189,11 +193,16 @@ impl Running<'_> {
         };
         let shape = self.events.iter().enumerate().rev().find(|(at, event)| counts(*at, event));
         let shape = shape.map_or_else(|| plan.shape.clone(), |(_, event)| event.shape.clone());
-        let marks: Vec<(&Step, bool)> = plan.steps.iter().filter(stays).map(|step| (step, was_done(step))).collect();
+        let mark = |step: &Step| match (was_done(step), self.is_undoing(step.id) || retreat.loses_by(step)) {
+            (_, false) => Mark::Undone,
+            (true, true) => Mark::Done,
+            (false, true) => Mark::Failed,
+        };
+        let marks: Vec<(&Step, Mark)> = plan.steps.iter().filter(stays).map(|step| (step, mark(step))).collect();
         marks
             .into_iter()
-            .map(|(step, done)| {
-                let (mark, shape) = if done { (Mark::Done, shape.clone()) } else { (Mark::Failed, String::new()) };
+            .map(|(step, mark)| {
+                let shape = if mark == Mark::Failed { String::new() } else { shape.clone() };
                 self.record(step, mark, shape, String::new())
             })
             .collect()
@@ -217,5 +226,5 @@ fn is_nothing(step: &Step) -> bool {
 fn in_one_transaction(step: &Step) -> bool {
     let mut parts = step.undo.steps().iter().filter(|undo| undo.keeps.is_none());
     let first = parts.next();
-    first.is_none_or(|undo| undo.transaction == Transaction::Own) && parts.next().is_none()
+    first.is_none_or(is_whole) && parts.next().is_none()
 }

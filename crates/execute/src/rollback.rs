@@ -13,9 +13,10 @@ use crate::guard::{LONG, Patience};
 use crate::kept::note_of;
 use crate::observer::Progress;
 use crate::retreat::Retreat;
-use crate::running::{JOURNAL_WAIT, Running};
+use crate::running::{JOURNAL_WAIT, QUESTION, Running};
 use crate::shape::difference;
 use crate::step::{limit, limit_of_undo};
+use crate::window::first_number;
 
 impl Running<'_> {
     /// Takes everything back, from where an earlier rollback stopped.
@@ -33,7 +34,7 @@ impl Running<'_> {
         for step in steps {
             if let Err(error) = self.take_back_step(step, &mut retreat) {
                 self.withdraw(&retreat, &error);
-                return Err(error.at(step.id, step.phase));
+                return Err(error.at_undo(step.id, step.phase));
             }
         }
         let found = self.persist(&Patience::nothing(), Self::shape)?;
@@ -59,7 +60,8 @@ impl Running<'_> {
         {
             return Err(RunError::Gate { step: None, reasons: vec![reason.to_owned()], hints: vec![hint.to_owned()] });
         }
-        for undo in steps.iter().flat_map(|step| step.undo.steps()) {
+        let undos = steps.iter().flat_map(|step| step.undo.steps());
+        for undo in undos.filter(|undo| undo.needed.is_none()) {
             match self.persist(&Patience::nothing(), |me| me.unmet(&undo.conditions)) {
                 Ok(unmet) => closed(self.id(), unmet)?,
                 // It names what an earlier undo brings back first: it is asked again at its time.
@@ -113,15 +115,17 @@ impl Running<'_> {
         for (at, undo) in undos.iter().enumerate() {
             let Some(keeps) = &undo.keeps else {
                 let note = (at + 1 == undos.len()).then(|| note_of(&kept));
-                self.undo_part(step, undo, note, retreat)?;
+                self.undo_part(step, (at, undo), note, retreat)?;
                 continue;
             };
             // Nobody has written the new shape: what it holds follows from the old one.
             if !retreat.reached_ready() {
                 continue;
             }
-            self.undo_in_one_transaction(step, undo, None)?;
+            // Of one that is not finished nothing is left behind either, where the rollback is withdrawn.
             retreat.copies.push(keeps.clone());
+            self.keep_anew(step, (at, undo))?;
+            self.carry_out(step, (at, undo), None)?;
             kept.extend(self.count_kept(step, undo, keeps)?);
         }
         self.finish_undo(step, note_of(&kept))?;
@@ -142,38 +146,49 @@ impl Running<'_> {
     fn undo_part(
         &mut self,
         step: &Step,
-        undo: &UndoStep,
+        (at, undo): (usize, &UndoStep),
         note: Option<String>,
         retreat: &mut Retreat,
     ) -> Result<(), RunError> {
         let last = note.is_some();
-        match undo.transaction {
-            Transaction::Own => self.undo_in_one_transaction(step, undo, note)?,
-            Transaction::None => {
-                retreat.half_undone = true;
-                self.undo_outside_a_transaction(step, undo)?;
-            }
-        }
+        retreat.half_undone |= !is_whole(undo);
+        self.carry_out(step, (at, undo), note)?;
         retreat.half_undone |= !last && !undo.sql.is_empty();
         Ok(())
     }
 
-    /// The last transaction of an undo is committed together with the journal's entry, or neither is. Its conditions are asked
-    /// before its locks are taken: they may read every row.
-    pub(crate) fn undo_in_one_transaction(
+    /// Does a part of an undo, the one at `at`; with a `note`, the last, which is journalled with it where it can be.
+    pub(crate) fn carry_out(
         &mut self,
         step: &Step,
-        undo: &UndoStep,
+        (at, undo): (usize, &UndoStep),
         note: Option<String>,
     ) -> Result<(), RunError> {
+        match (&undo.windows, undo.transaction) {
+            (Some(windows), _) => self.undo_by_windows(step, (at, undo), windows),
+            (None, Transaction::Own) => self.undo_in_one_transaction(step, undo, note),
+            (None, Transaction::None) => self.undo_outside_a_transaction(step, undo),
+        }
+    }
+
+    /// Returns whether a part of an undo has anything to do.
+    pub(crate) fn is_needed(&mut self, undo: &UndoStep) -> Result<bool, RunError> {
+        let Some(needed) = &undo.needed else { return Ok(true) };
+        Ok(first_number(&self.query(needed, &[], QUESTION)?).unwrap_or(0) != 0)
+    }
+
+    /// The last transaction of an undo is committed together with the journal's entry, or neither is.
+    fn undo_in_one_transaction(&mut self, step: &Step, undo: &UndoStep, note: Option<String>) -> Result<(), RunError> {
         self.leave_others_their_turn()?;
         let patience = patience_of(step, undo);
+        let mut asked = self.persist(&patience, |me| me.refuse_undo(step, undo))?;
         self.persist(&patience, |me| {
-            if !me.may_be_there(step) {
+            if !me.may_be_there(step) || !me.is_needed(undo)? {
                 return Ok(());
             }
-            let unmet = me.unmet(&undo.conditions)?;
-            closed(me.id(), unmet)?;
+            if asked != me.hand.reconnects {
+                asked = me.refuse_undo(step, undo)?;
+            }
             me.look_before_queueing(&patience)?;
             let (mut event, mut locked) = (None, me.env.clock.now());
             me.own(patience.tries.each, |me| {
@@ -191,9 +206,22 @@ impl Running<'_> {
         })
     }
 
-    pub(crate) fn undo_outside_a_transaction(&mut self, step: &Step, undo: &UndoStep) -> Result<(), RunError> {
+    /// Asks the conditions of a part of an undo that has something to do; returns on which connection. That is done before
+    /// its locks are taken, and not at each try, nor in the time that these have: they may read every row.
+    fn refuse_undo(&mut self, step: &Step, undo: &UndoStep) -> Result<u32, RunError> {
+        if !undo.conditions.is_empty() && self.may_be_there(step) && self.is_needed(undo)? {
+            let unmet = self.unmet(&undo.conditions)?;
+            closed(self.id(), unmet)?;
+        }
+        Ok(self.hand.reconnects)
+    }
+
+    fn undo_outside_a_transaction(&mut self, step: &Step, undo: &UndoStep) -> Result<(), RunError> {
         self.persist(&patience_of(step, undo), |me| {
             me.fence()?;
+            if !me.is_needed(undo)? {
+                return Ok(());
+            }
             let unmet = me.unmet(&undo.conditions)?;
             closed(me.id(), unmet)?;
             me.execute_all(&undo.sql, limit_of_undo(undo))?;
@@ -219,13 +247,20 @@ impl Running<'_> {
     }
 }
 
-fn patience_of<'s>(step: &Step, undo: &'s UndoStep) -> Patience<'s> {
+/// Returns whether a part of an undo is carried out as a whole or not at all.
+pub(crate) fn is_whole(undo: &UndoStep) -> bool {
+    undo.transaction == Transaction::Own && undo.windows.is_none()
+}
+
+/// Returns how long a part of an undo waits for its locks.
+pub(crate) fn patience_of<'s>(step: &Step, undo: &'s UndoStep) -> Patience<'s> {
     let tries = undo.tries.unwrap_or(LONG);
     // Who takes a migration back wants out: nothing holds that.
     Patience { step: Some((step.id, step.phase)), tries, locks: &undo.locks, work: None }
 }
 
-fn closed(id: &MigrationId, unmet: Unmet) -> Result<(), RunError> {
+/// Refuses the rollback where something is unmet.
+pub(crate) fn closed(id: &MigrationId, unmet: Unmet) -> Result<(), RunError> {
     if unmet.reasons.is_empty() {
         return Ok(());
     }

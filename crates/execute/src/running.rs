@@ -8,7 +8,7 @@ use segue_model::journal::{Event, Mark, Record, State};
 use segue_model::plan::{Plan, Strategy};
 use segue_model::session::{Begin, Fail, Journal, Session};
 use segue_model::sql::Sql;
-use segue_model::step::{Action, Step, Transaction};
+use segue_model::step::{Action, Step, Transaction, Undo};
 use segue_model::value::{Row, Value};
 
 use crate::clock::Clock;
@@ -97,7 +97,8 @@ impl Running<'_> {
         let Self { outcome, hand, .. } = self;
         let (retries, reconnects) = (outcome.retries + hand.retries, outcome.reconnects + hand.reconnects);
         let (throttled, vacuums) = (hand.valve.held().into_iter().collect(), hand.valve.note(|f| f.vacuums()));
-        Outcome { retries, reconnects, throttled, vacuums, ..outcome.clone() }
+        let no_way_back = self.plan.steps.iter().any(|step| step.undo == Undo::Impossible && self.may_be_there(step));
+        Outcome { retries, reconnects, throttled, vacuums, no_way_back, ..outcome.clone() }
     }
 
     /// Returns the migration.

@@ -175,7 +175,9 @@ pub(crate) fn sql(id: u32, phase: Phase, statement: &'static str, undo: &'static
 fn lossless(statement: &'static str, transaction: Transaction) -> Undo {
     let tries = Some(LockTries::default());
     let sql = vec![Sql::fixed(statement)];
-    Undo::Lossless(vec![UndoStep { sql, conditions: Vec::new(), locks: locks(), transaction, tries, keeps: None }])
+    let (locks, conditions) = (locks(), Vec::new());
+    let (needed, windows, keeps) = (None, None, None);
+    Undo::Lossless(vec![UndoStep { needed, sql, windows, conditions, locks, transaction, tries, keeps }])
 }
 
 fn condition(question: &'static str) -> Condition {

@@ -15,7 +15,7 @@ use crate::plan::{Evidence, FORMAT, Plan, Strategy};
 use crate::sql::Sql;
 use crate::step::{
     Action, Asks, Backfill, Condition, Cut, CutBy, Failures, Gate, Kept, Pace, Phase, Snapshot, Step, Transaction,
-    Undo, UndoStep, Verify,
+    Undo, UndoStep, Verify, Windows,
 };
 use crate::verdict::Verdict;
 
@@ -381,9 +381,19 @@ struct CopyFile {
     sql: Sql,
 }
 
+impl CopyFile {
+    fn of(cut: &Cut, sql: &Sql) -> Self {
+        Self { cut: CutFile::of(cut), sql: sql.clone() }
+    }
+}
+
 #[derive(Serialize, Deserialize)]
 struct UndoFile {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    needed: Option<Sql>,
     sql: Vec<Sql>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    windows: Option<CopyFile>,
     conditions: Vec<Condition>,
     locks: Vec<LockFile>,
     transaction: Transaction,
@@ -396,7 +406,9 @@ struct UndoFile {
 impl UndoFile {
     fn of(step: &UndoStep) -> Self {
         Self {
+            needed: step.needed.clone(),
             sql: step.sql.clone(),
+            windows: step.windows.as_ref().map(|Windows { cut, sql }| CopyFile::of(cut, sql)),
             conditions: step.conditions.clone(),
             locks: LockFile::all(&step.locks),
             transaction: step.transaction,
@@ -406,15 +418,18 @@ impl UndoFile {
         }
     }
 
-    fn undo_step(self) -> UndoStep {
-        UndoStep {
+    fn undo_step(self) -> Result<UndoStep, &'static str> {
+        let windows = |CopyFile { cut, sql }| Ok(Windows { cut: cut.cut()?, sql });
+        Ok(UndoStep {
+            needed: self.needed,
             sql: self.sql,
+            windows: self.windows.map(windows).transpose()?,
             conditions: self.conditions,
             locks: LockFile::locks(self.locks),
             transaction: self.transaction,
             tries: tries(self.lock_try_ms, self.lock_budget_ms),
             keeps: self.keeps,
-        }
+        })
     }
 }
 
@@ -486,7 +501,7 @@ impl StepFile {
                 sql: create.clone(),
                 snapshot: Some(SnapshotFile {
                     keeps: Spelled(keeps.clone()),
-                    copy: copy.as_ref().map(|(cut, sql)| CopyFile { cut: CutFile::of(cut), sql: sql.clone() }),
+                    copy: copy.as_ref().map(|(cut, sql)| CopyFile::of(cut, sql)),
                 }),
                 ..self
             },
@@ -571,7 +586,8 @@ impl StepFile {
     }
 
     fn take_undo(&mut self) -> Result<Undo, BadPlan> {
-        let steps: Vec<UndoStep> = std::mem::take(&mut self.undo).into_iter().map(UndoFile::undo_step).collect();
+        let steps = std::mem::take(&mut self.undo).into_iter().map(UndoFile::undo_step);
+        let steps: Vec<UndoStep> = steps.collect::<Result<_, _>>().map_err(|what| self.bad(what))?;
         match (self.undo_class, self.loses.take(), steps.is_empty()) {
             (UndoClass::Lossless, None, _) => Ok(Undo::Lossless(steps)),
             (UndoClass::Lossy, Some(loses), _) => Ok(Undo::Lossy { steps, loses }),
@@ -636,7 +652,9 @@ mod tests {
 
     fn undo_step() -> UndoStep {
         UndoStep {
+            needed: None,
             sql: vec![Sql::fixed("DROP TABLE IF EXISTS x")],
+            windows: None,
             conditions: vec![condition()],
             locks: vec![RelationLock { relation: table(), mode: LockMode::Write }],
             transaction: Transaction::None,
@@ -707,7 +725,10 @@ mod tests {
     }
 
     fn undos() -> Vec<Undo> {
+        let needed = Some(Sql::fixed("SELECT 1"));
+        let windows = Some(Windows { cut: cut(), sql: Sql::fixed("DELETE FROM x") });
         vec![
+            Undo::Lossless(vec![UndoStep { needed, windows, ..undo_step() }]),
             Undo::Lossless(vec![undo_step(), UndoStep { tries: None, ..undo_step() }]),
             Undo::Lossless(vec![]),
             Undo::Lossy { steps: vec![undo_step()], loses: "what new code wrote".into() },

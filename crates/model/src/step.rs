@@ -125,8 +125,8 @@ pub struct Cut {
     /// The time that a window should take while others are at work in the database, in milliseconds; when nobody is, the
     /// runner's own target holds, which is longer.
     pub target_ms: u32,
-    /// How long to rest after a window, in percent of the time it took: where a window keeps other writers out (SQLite),
-    /// they need a turn.
+    /// How long to rest after a window, in percent of the time that it kept other writers out (SQLite): they need a turn.
+    /// Beyond 30 ms, in which whoever waits has looked again, no longer than that time itself.
     pub rest_percent: u32,
 }
 
@@ -260,7 +260,7 @@ pub struct Condition {
 pub struct Snapshot {
     /// The copy. It stays until a person drops it.
     pub keeps: TableName,
-    /// Creates it, full on PostgreSQL.
+    /// Creates it: full, or empty where windows or a backfill after it fill it.
     pub create: Vec<Sql>,
     /// Fills it by windows, where one statement would hold others up (SQLite).
     pub copy: Option<(Cut, Sql)>,
@@ -304,13 +304,20 @@ impl Undo {
     }
 }
 
-/// One transaction of an undo.
+/// One part of an undo: a transaction, or one and then a transaction a window.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UndoStep {
-    /// The statements. Each must do nothing harmful when it is repeated after an interruption (`IF EXISTS`).
+    /// Gives one number; 0: this part is done already, or there is nothing for it to do, and it is passed over. Asked in front
+    /// of the part, also after an interruption.
+    pub needed: Option<Sql>,
+    /// The statements. Without `needed` and `windows`, each must do nothing harmful when it is repeated after an interruption
+    /// (`IF EXISTS`).
     pub sql: Vec<Sql>,
+    /// Done after `sql`, which is then committed together with the checkpoint that says so: once.
+    pub windows: Option<Windows>,
     /// What must hold first; a row given refuses the rollback. Asked before the locks are taken, since it may read every
     /// row: what must still hold under them, the statements themselves must prove (a validated CHECK, a cast that raises).
+    /// Asked before anything is undone too, but not where there is `needed`.
     pub conditions: Vec<Condition>,
     /// Its locks.
     pub locks: Vec<RelationLock>,
@@ -320,6 +327,15 @@ pub struct UndoStep {
     pub tries: Option<LockTries>,
     /// What this transaction saves from being lost, where it does.
     pub keeps: Option<Kept>,
+}
+
+/// One pass of a statement over a table, where it would keep others waiting if it were done at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Windows {
+    /// The windows.
+    pub cut: Cut,
+    /// What is done in each.
+    pub sql: Sql,
 }
 
 /// A copy that an undo makes of values which only the new shape holds. It stays until a person drops it.

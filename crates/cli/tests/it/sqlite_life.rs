@@ -11,7 +11,7 @@ use segue_model::expr::{Expr, NameKind, NameUse, Nullness, Part};
 use segue_model::ident::{Ident, MigrationId, TableName};
 use segue_model::session::{Begin, Connector, Session};
 use segue_model::sql::{Sql, TypeName};
-use segue_model::step::{Action, Condition, Cut, CutBy, Phase, Step, Verify};
+use segue_model::step::{Action, Condition, Cut, CutBy, Phase, Step, UndoStep, Verify, Windows};
 use segue_model::value::Value;
 use segue_plan::dialect::{Planned, dialect};
 use segue_plan::operation::{Context, Fill, NewSide, OldSide, Operation, Pair, Thresholds};
@@ -92,11 +92,14 @@ impl Db {
     fn back(&mut self, steps: &[Step], phases: &[Phase]) -> Vec<TableName> {
         let mut copies = vec![];
         for step in steps.iter().rev().filter(|step| phases.contains(&step.phase)) {
-            for undo in step.undo.steps() {
-                self.transaction(&undo.sql);
+            let undos = step.undo.steps();
+            for (at, undo) in undos.iter().enumerate() {
+                self.undo(undo, false);
+                // An interruption may come at any point, but the last part is committed with the journal's entry.
+                if at + 1 < undos.len() {
+                    self.undo(undo, true);
+                }
                 let Some(kept) = &undo.keeps else { continue };
-                // An interruption may come at any point, so it is done twice.
-                self.transaction(&undo.sql);
                 match self.row(kept.count.as_str()).as_str() {
                     "0" => self.transaction(std::slice::from_ref(&kept.drop_empty)),
                     _ => copies.push(kept.table.clone()),
@@ -104,6 +107,20 @@ impl Db {
             }
         }
         copies
+    }
+
+    fn undo(&mut self, undo: &UndoStep, again: bool) {
+        if undo.needed.as_ref().is_some_and(|needed| self.row(needed.as_str()) == "0") {
+            return;
+        }
+        self.hold(&undo.conditions);
+        // In front of windows it is committed with the checkpoint that says so.
+        if !again || undo.windows.is_none() {
+            self.transaction(&undo.sql);
+        }
+        if let Some(Windows { cut, sql }) = &undo.windows {
+            self.windows(cut, sql);
+        }
     }
 
     fn transaction(&mut self, all: &[Sql]) {

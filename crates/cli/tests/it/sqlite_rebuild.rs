@@ -11,9 +11,9 @@ use segue_model::change::{Migration, NewColumn, Place};
 use segue_model::engine::Engine;
 use segue_model::expr::{Expr, Nullness, Part};
 use segue_model::ident::{Ident, MigrationId};
-use segue_model::session::{Begin, Connector, Fail, Session};
+use segue_model::session::{Begin, Connector, Fail, FailKind, Session};
 use segue_model::sql::{Sql, TypeName};
-use segue_model::step::{Action, Backfill, Cut, CutBy, Phase, Step, Verify};
+use segue_model::step::{Action, Backfill, Cut, CutBy, Phase, Step, UndoStep, Verify, Windows};
 use segue_model::value::Value;
 use segue_plan::dialect::{Planned, dialect};
 use segue_plan::operation::{Context, NewSide, OldSide, Operation, Pair, Thresholds};
@@ -30,17 +30,17 @@ const WINDOW_ROWS: i64 = 3;
 const UP: &str = "ALTER TABLE t ADD COLUMN n text; UPDATE t SET n = o; ALTER TABLE t DROP COLUMN o;";
 
 /// A file, an application that writes it, and a migration that replaces columns of `t`.
-struct Lab {
+pub(super) struct Lab {
     setup: String,
-    file: TempDatabase,
+    pub(super) file: TempDatabase,
     app: Connection,
     session: RefCell<Box<dyn Session>>,
-    plan: Planned,
+    pub(super) plan: Planned,
 }
 
 impl Lab {
     /// Makes the file, and goes through all phases before cleanup.
-    fn contracted(setup: &str) -> Self {
+    pub(super) fn contracted(setup: &str) -> Self {
         let file = TempDatabase::new(setup);
         let session = RefCell::new(SqliteConnector::open(&file.url()).unwrap().connect("segue test").unwrap());
         let plan = plan(&mut **session.borrow_mut());
@@ -49,7 +49,7 @@ impl Lab {
         lab
     }
 
-    fn write(&self, sql: &str) {
+    pub(super) fn write(&self, sql: &str) {
         self.app.execute_batch(sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
     }
 
@@ -82,7 +82,7 @@ impl Lab {
         Ok(())
     }
 
-    fn transaction(&self, all: &[Sql]) -> Result<(), Fail> {
+    pub(super) fn transaction(&self, all: &[Sql]) -> Result<(), Fail> {
         let mut session = self.session.borrow_mut();
         session.begin(WRITE)?;
         let done = all.iter().try_for_each(|sql| session.execute(sql.as_str(), &[], LIMIT).map(drop));
@@ -93,6 +93,25 @@ impl Lab {
                 Err(fail)
             }
         }
+    }
+
+    /// Does a part of an undo; returns whether there was anything to do.
+    pub(super) fn undo(&self, undo: &UndoStep, turn: &mut dyn FnMut()) -> Result<bool, Fail> {
+        let is_needed = |needed: &Sql| self.rows(needed, &[])[0][0] != Value::Int(0);
+        if !undo.needed.as_ref().is_none_or(is_needed) {
+            return Ok(false);
+        }
+        for condition in &undo.conditions {
+            if let Some(row) = self.rows(&condition.sql, &[]).into_iter().next() {
+                return Err(Fail::new(FailKind::Usage, row[0].as_str().unwrap_or_default()));
+            }
+        }
+        self.transaction(&undo.sql)?;
+        if let Some(Windows { cut, sql }) = &undo.windows {
+            self.pass(cut, sql, turn)?;
+        }
+        turn();
+        Ok(true)
     }
 
     fn backfill(&self, backfill: &Backfill, turn: &mut dyn FnMut()) -> Result<(), Fail> {
@@ -162,7 +181,7 @@ impl Lab {
     }
 
     #[track_caller]
-    fn assert_whole(&self) {
+    pub(super) fn assert_whole(&self) {
         assert_eq!(self.texts("PRAGMA integrity_check"), ["ok"]);
         let left = "SELECT name FROM sqlite_schema WHERE name LIKE 'segue%' AND name NOT LIKE 'segue_keep%'";
         assert_eq!(self.texts(left), Vec::<String>::new());
@@ -184,7 +203,7 @@ impl Lab {
         assert_eq!(texts(&naive.connect(), text), here);
     }
 
-    fn texts(&self, sql: &str) -> Vec<String> {
+    pub(super) fn texts(&self, sql: &str) -> Vec<String> {
         texts(&self.app, sql)
     }
 
@@ -271,7 +290,7 @@ fn texts(connection: &Connection, sql: &str) -> Vec<String> {
     rows.collect::<Result<_, _>>().unwrap()
 }
 
-const PLAIN: &str = "CREATE TABLE t (id INTEGER PRIMARY KEY, o text, k text);
+pub(super) const PLAIN: &str = "CREATE TABLE t (id INTEGER PRIMARY KEY, o text, k text);
     INSERT INTO t WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20) SELECT i, 'o' || i, 'k' || i FROM n;";
 
 #[test]
@@ -280,6 +299,7 @@ fn a_plain_table_ends_as_the_naive_ddl_and_every_step_can_be_read() {
     let titles: Vec<&str> =
         lab.plan.steps.iter().filter(|step| step.phase == Phase::Cleanup).map(|step| step.title.as_str()).collect();
     let begins = [
+        "no view and no trigger names an old column",
         "show that every row of `t`",
         "create `segue_new_t_",
         "keep `segue_new_t_",
@@ -298,9 +318,49 @@ fn a_plain_table_ends_as_the_naive_ddl_and_every_step_can_be_read() {
     lab.assert_as_naive();
 }
 
+#[test]
+fn a_view_or_trigger_that_names_an_old_column_is_named_before_anything_is_done_and_again_at_the_swap() {
+    let lab = Lab::contracted(&format!(
+        "{PLAIN} CREATE TABLE log (x); CREATE VIEW known AS SELECT x AS o_deprecated FROM log;"
+    ));
+    let gate = lab.plan.steps.iter().find(|step| step.phase == Phase::Cleanup).unwrap();
+    let Action::Gate(gate) = &gate.action else { panic!("{}", gate.title) };
+    let named = || lab.rows(&gate.conditions[0].sql, &[]);
+    assert_eq!(named(), Vec::<Vec<Value>>::new());
+    let cases = [
+        ("view", "CREATE VIEW late AS SELECT id, \"o_deprecated\" FROM t", "DROP VIEW late"),
+        (
+            "trigger",
+            "CREATE TRIGGER late AFTER INSERT ON log BEGIN UPDATE t SET O_Deprecated = NEW.x; END",
+            "DROP TRIGGER late",
+        ),
+    ];
+    let fails = |step: &Step, kind: &str| {
+        let message = lab.step(step, &mut || {}).unwrap_err().message;
+        let wanted = format!("the {kind} `late` names `o_deprecated`, which would be gone");
+        assert!(message.starts_with(&wanted), "{message}");
+    };
+    for (kind, made, dropped) in cases {
+        lab.write(made);
+        assert_eq!(named(), [[Value::from(format!("the {kind} `late` names a column that goes"))]]);
+        fails(lab.plan.steps.iter().find(|step| step.title.starts_with("create `segue_new_t_")).unwrap(), kind);
+        lab.write(dropped);
+    }
+    lab.write("CREATE VIEW other AS SELECT k AS no_deprecated FROM t");
+    lab.copied(&|_| {});
+    for (kind, made, dropped) in cases {
+        lab.write(made);
+        fails(lab.swap(), kind);
+        lab.write(dropped);
+    }
+    let swap = lab.swap().id;
+    lab.steps(|step| step.phase == Phase::Cleanup && step.id >= swap, &|_| {});
+    lab.assert_whole();
+}
+
 /// Everything that a table may have and that must end as it was: comments, collations, checks, keys to and from others, a
 /// generated column, indexes of every kind, triggers, a view.
-const RICH: &str = r#"CREATE TABLE p (id INTEGER PRIMARY KEY, name text);
+pub(super) const RICH: &str = r#"CREATE TABLE p (id INTEGER PRIMARY KEY, name text);
     INSERT INTO p VALUES (1, 'one'), (2, 'two'), (3, 'three');
     CREATE TABLE "t" (
       id INTEGER PRIMARY KEY AUTOINCREMENT, -- the key, counted
@@ -479,8 +539,8 @@ fn all_before_the_swap_can_be_taken_back() {
     lab.steps(|step| step.phase == Phase::Cleanup && step.id < swap, &|_| {});
     for step in lab.plan.steps.iter().rev().filter(|step| step.phase == Phase::Cleanup && step.id < swap) {
         for undo in step.undo.steps() {
-            lab.transaction(&undo.sql).unwrap();
-            lab.transaction(&undo.sql).unwrap();
+            lab.undo(undo, &mut || {}).unwrap();
+            lab.undo(undo, &mut || {}).unwrap();
         }
     }
     assert_eq!(dump::difference(&before, &dump::sqlite::catalog(&lab.file.path())), Vec::<String>::new());

@@ -2,7 +2,7 @@
 //!
 //! Its statements: `+x` makes x, `-x` removes x, `slow x` makes x outside a transaction in two moves, `fill` brings over the
 //! rows `[$1, $2)` (as text: from key `$1` to key `$2`), `free` those of them that nobody has locked, `copy` copies them,
-//! `mend` repairs them, `vacuum` clears dead rows; its questions: `extent`, `keys`, `key`, `total`, `count`, `sample`,
+//! `add` those that are not copied yet, `mend` repairs them, `vacuum` clears dead rows; its questions: `extent`, `keys`, `key`, `total`, `count`, `sample`,
 //! `missing x` and `there x` (conditions), `settle x`, `stuck` and `list` (rows that cannot be converted), `bytes`,
 //! `snapshots`, `held x` (rows in the copy x). `J …` is the journal.
 //!
@@ -87,6 +87,8 @@ pub(crate) struct Inside {
     pub(crate) blockers: Vec<Blocker>,
     pub(crate) leftovers: Vec<Vec<Leftover>>,
     pub(crate) lagging: usize,
+    /// Seconds that a standby is behind; `None`: there is none.
+    pub(crate) lag_s: Option<f64>,
     pub(crate) statements: Vec<String>,
     pub(crate) now_identity: Identity,
     pub(crate) beats: usize,
@@ -115,6 +117,8 @@ pub(crate) struct Inside {
     /// Rows that others have locked, and how many tries they stay so.
     pub(crate) locked: BTreeMap<usize, u32>,
     pub(crate) orders: Orders,
+    /// What a run elsewhere has told of itself, and how many seconds ago.
+    pub(crate) figures: Option<(String, u64)>,
     /// Somebody else is at work in the database.
     pub(crate) busy: bool,
     /// The table's size, and who keeps its dead rows, for how many questions.
@@ -179,6 +183,7 @@ impl Database {
             blockers: Vec::new(),
             leftovers: Vec::new(),
             lagging: 0,
+            lag_s: None,
             statements: Vec::new(),
             now_identity: identity(),
             beats: 0,
@@ -196,6 +201,7 @@ impl Database {
             writer: None,
             locked: BTreeMap::new(),
             orders: Orders::default(),
+            figures: None,
             busy: true,
             bytes: 1000,
             snapshots: 0,
@@ -456,6 +462,14 @@ fn change(store: &mut Store, word: &str, rest: &str, params: &[Value]) -> Result
             store.copy.extend(rows.map(|row| (row, store.written)));
             Ok(copied)
         }
+        "add" => {
+            assert!(store.things.contains("copy"), "rows are copied into nothing");
+            let before = store.copy.len();
+            for row in part(params, store.rows.len()) {
+                store.copy.entry(row).or_insert(store.written);
+            }
+            Ok((store.copy.len() - before) as u64)
+        }
         "J" => journal_change(store, rest, params),
         _ if word.starts_with('+') => {
             assert!(store.things.insert(word[1..].to_owned()), "{word} twice");
@@ -630,6 +644,7 @@ fn ask(store: &Store, sql: &str, params: &[Value]) -> Vec<Row> {
         }
         "missing" if store.things.contains(rest) => vec![],
         "missing" => vec![vec![Value::Text(format!("{rest} is missing"))]],
+        "has" => vec![vec![Value::Int(i64::from(store.things.contains(rest)))]],
         "there" if store.things.contains(rest) => vec![vec![Value::Text(format!("{rest} is there"))]],
         "there" => vec![],
         "held" if store.things.contains(rest) => vec![vec![Value::Int(store.only_new)]],
@@ -772,8 +787,14 @@ impl Session for Connection {
     }
 
     fn pressure(&mut self, signals: &[Signal]) -> Result<Vec<(Signal, Reading)>, Fail> {
-        let nothing = signals.iter().map(|signal| (*signal, Reading::Nothing)).collect();
-        self.call("pressure", |_, _| Ok(nothing))
+        let signals = signals.to_vec();
+        self.call("pressure", |state, _| {
+            let reading = |signal| match (signal, state.lag_s) {
+                (Signal::ReplicaLag, Some(lag_s)) => Reading::Value(lag_s),
+                _ => Reading::Nothing,
+            };
+            Ok(signals.iter().map(|signal| (*signal, reading(*signal))).collect())
+        })
     }
 
     fn others_at_work(&mut self) -> Result<bool, Fail> {
@@ -806,7 +827,7 @@ pub(crate) struct FakeClock {
 }
 
 impl FakeClock {
-    fn pass(&self, time: Duration) {
+    pub(crate) fn pass(&self, time: Duration) {
         self.micros.fetch_add(usize::try_from(time.as_micros()).unwrap(), Ordering::SeqCst);
     }
 

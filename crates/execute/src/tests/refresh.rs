@@ -117,6 +117,36 @@ fn what_was_begun_to_be_dropped_is_not_copied_again() {
     assert_eq!(copies.count(), 1);
 }
 
+/// Its copy is filled as a backfill, whose own undo is nothing.
+fn plan_that_rebuilds() -> Plan {
+    let mut plan = plan();
+    let mut fill = super::backfill(12);
+    fill.phase = Phase::Cleanup;
+    let Action::Backfill(backfill) = &mut fill.action else { panic!() };
+    (backfill.fill, backfill.failures) = (segue_model::sql::Sql::fixed("add"), None);
+    plan.steps.splice(8..9, [super::sql(11, Phase::Cleanup, "+copy", "-copy"), fill]);
+    plan
+}
+
+#[test]
+fn a_copy_that_a_refused_rollback_took_away_is_filled_anew() {
+    let database = Database::new(true);
+    let process = contracted(&database, &plan_that_rebuilds());
+    database.fail_next("-old", FailKind::Server, 1);
+    process.after(State::Contracted).unwrap_err();
+    database.state().store.rows[3] = Side::Wrong;
+    let error = process.rollback().unwrap_err();
+    assert!(matches!(error, RunError::Verification { .. }), "{error:?}");
+    assert_eq!(database.state().store.records[0].state, State::Contracted);
+    assert!(!database.state().store.things.contains("copy"));
+    database.state().store.rows[3] = Side::Right;
+    database.state().store.written += 1;
+    process.run().verify_by(&process.clock, &super::id(), true).unwrap();
+    process.after(State::Contracted).unwrap();
+    assert_eq!(database.state().store.records[0].state, State::Done);
+    assert_copy_is_of_now(&database, "after the rollback was refused");
+}
+
 #[test]
 fn a_copy_that_a_refused_rollback_took_away_is_made_anew() {
     let database = Database::new(true);

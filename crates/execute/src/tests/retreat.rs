@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use segue_model::journal::State;
-use segue_model::lock::{LockMode, RelationLock};
-use segue_model::session::FailKind;
-use segue_model::step::Undo;
+use segue_model::lock::{LockMode, LockTries, RelationLock};
+use segue_model::plan::Plan;
+use segue_model::session::{Connector, FailKind};
+use segue_model::sql::Sql;
+use segue_model::step::{Phase, Undo, UndoStep, Windows};
 
 use super::crash::at_every_call;
 use super::fake::{Database, Side};
-use super::{BOTH_STOPPED, Process, assert_taken_back, condition, id, keeping, locks, plan, table, things};
+use super::{BOTH_STOPPED, Process, assert_taken_back, condition, cut, id, keeping, locks, plan, sql, table, things};
 use crate::step::limit_of_undo;
 use crate::{Outcome, RunError, Said};
 
@@ -138,6 +140,106 @@ fn a_rollback_that_keeps_a_copy_and_is_killed_anywhere_is_finished_and_told() {
     }
 }
 
+/// The copy that is kept is filled by windows.
+fn keeping_by_windows() -> Plan {
+    let mut plan = keeping();
+    let Undo::Lossless(undos) = &mut plan.steps[1].undo else { panic!() };
+    let keep = &mut undos[0];
+    keep.sql = vec![Sql::fixed("-copy"), Sql::fixed("+copy")];
+    keep.windows = Some(Windows { cut: cut(), sql: Sql::fixed("copy") });
+    let kept = keep.keeps.as_mut().unwrap();
+    (kept.count, kept.drop_empty) = (Sql::fixed("held copy"), Sql::fixed("-copy"));
+    plan
+}
+
+/// Whoever goes on cannot know that nobody wrote since the copy was whole, or was dropped as an empty one.
+#[test]
+fn what_is_written_before_a_killed_rollback_goes_on_is_kept_too() {
+    for only_new in [0, 3] {
+        let calls = at_every_call(
+            true,
+            |database| {
+                let breaks = database.state().breaks.take();
+                database.state().store.only_new = only_new;
+                let process = ready(database, &keeping_by_windows());
+                process.after(State::Ready).unwrap();
+                process.after(State::Flipped).unwrap();
+                database.state().calls = 0;
+                database.state().breaks = breaks;
+                drop(process.rollback());
+            },
+            |database, about| {
+                if database.state().store.things.contains("trigger") {
+                    database.state().store.written += 1;
+                }
+                Process::new(database).rollback().unwrap_or_else(|error| panic!("{about}: {error:?}"));
+                if only_new == 0 {
+                    return assert_taken_back(database, about);
+                }
+                let state = database.state();
+                assert_eq!(state.store.things, things(&["copy", "old"]), "{about}");
+                let stale = state.store.copy.values().filter(|written| **written != state.store.written);
+                assert_eq!((state.store.copy.len(), stale.count()), (10, 0), "{about}: {:?}", state.store.copy);
+            },
+        );
+        assert!(calls > 60, "only {calls} calls were broken");
+    }
+}
+
+#[test]
+fn a_copy_that_fails_half_way_is_not_left_behind() {
+    let mut plan = keeping_by_windows();
+    plan.steps.remove(3);
+    let database = Database::new(true);
+    database.state().store.only_new = 3;
+    let process = ready(&database, &plan);
+    database.fail_next("copy", FailKind::Server, 1);
+    let error = process.rollback().unwrap_err();
+    assert!(matches!(error, RunError::Fail { .. }), "{error:?}");
+    assert_eq!(database.state().store.records[0].state, State::Ready);
+    assert!(!database.state().store.things.contains("copy"));
+    process.rollback().unwrap();
+    assert_eq!(database.state().store.things, things(&["copy", "old"]));
+}
+
+/// The first step is taken back by a copy that is filled by windows, and by what then needs it.
+fn unwinding() -> Plan {
+    let mut plan = plan();
+    let Undo::Lossless(undos) = &mut plan.steps[0].undo else { panic!() };
+    let needed = || Some(Sql::fixed("has new"));
+    let windows = Some(Windows { cut: cut(), sql: Sql::fixed("copy") });
+    let copy = UndoStep { needed: needed(), sql: vec![Sql::fixed("+copy")], windows, ..undos[0].clone() };
+    let swap = UndoStep { needed: needed(), sql: vec![Sql::fixed("-new"), Sql::fixed("+swapped")], ..undos[0].clone() };
+    let never = UndoStep { needed: needed(), sql: vec![Sql::fixed("not there")], ..undos[0].clone() };
+    *undos = vec![copy, swap, never];
+    plan
+}
+
+/// The copy is created once and full before the swap, which is done once.
+#[test]
+fn an_undo_that_goes_by_windows_and_is_killed_anywhere_goes_on_where_it_was() {
+    let calls = at_every_call(
+        true,
+        |database| {
+            let breaks = database.state().breaks.take();
+            let process = ready(database, &unwinding());
+            database.state().calls = 0;
+            database.state().breaks = breaks;
+            drop(process.rollback());
+        },
+        |database, about| {
+            let ended = database.state().store.records[0].state == State::RolledBack;
+            let outcome = Process::new(database).rollback().unwrap_or_else(|error| panic!("{about}: {error:?}"));
+            assert!(ended || outcome.rows_filled == 0, "{about}: {outcome:?}");
+            let state = database.state();
+            let rows: Vec<usize> = state.store.copy.keys().copied().collect();
+            assert_eq!(rows, (0..state.store.rows.len()).collect::<Vec<_>>(), "{about}");
+            assert_eq!(state.store.things, things(&["copy", "old", "swapped"]), "{about}");
+        },
+    );
+    assert!(calls > 60, "only {calls} calls were broken");
+}
+
 #[test]
 fn a_rollback_from_anywhere_on_the_way_is_possible() {
     at_every_call(
@@ -230,6 +332,23 @@ fn conditions_are_asked_before_locks_are_taken_and_may_read_every_row() {
 }
 
 #[test]
+fn a_condition_is_asked_once_for_all_tries_and_spends_none_of_their_budget() {
+    let mut plan = plan();
+    let Undo::Lossless(undos) = &mut plan.steps[1].undo else { panic!() };
+    undos[0].needed = Some(Sql::fixed("has new"));
+    undos[0].conditions.push(condition("missing new"));
+    plan.steps.remove(3);
+    let database = Database::new(true);
+    let process = ready(&database, &plan);
+    database.state().slow = Some(("missing", LockTries::default().budget * 2, process.clock.clone()));
+    database.state().asked.clear();
+    database.fail_next("lock", FailKind::LockTimeout, 3);
+    process.rollback().unwrap();
+    let asked = database.state().asked.iter().filter(|(sql, _)| sql == "missing new").count();
+    assert_eq!(asked, 1);
+}
+
+#[test]
 fn an_undo_has_the_time_that_its_own_locks_allow() {
     let undo = |mode: LockMode| {
         let Undo::Lossless(mut undos) = super::lossless("-x", segue_model::step::Transaction::Own) else { panic!() };
@@ -263,4 +382,40 @@ fn what_is_written_outside_a_transaction_outlives_the_commit_of_another() {
         undone.join().unwrap();
     });
     assert!(!database.state().store.things.contains("old"));
+}
+
+#[test]
+fn an_undo_that_fails_is_named_as_one_and_nobody_is_told_to_begin_a_rollback() {
+    let database = Database::new(true);
+    let process = ready(&database, &plan());
+    database.fail_next("-swapped", FailKind::Undefined, 1);
+    process.run().flip_by(&process.clock, &id()).unwrap();
+    let error = process.rollback().unwrap_err();
+    assert!(error.to_string().contains("the undo of step 6 (flip) failed"), "{error}");
+    assert_eq!(error.hint(), "Correct in the database what the message names, then run the same command again.");
+    process.rollback().unwrap();
+    assert_taken_back(&database, "the same command again");
+}
+
+#[test]
+fn once_cleanup_has_destroyed_something_no_way_back_is_offered() {
+    let mut last = plan();
+    last.steps.push(sql(11, Phase::Cleanup, "-older", "-nothing"));
+    let database = Database::new(true);
+    let status = || {
+        let mut session = database.connect("look").unwrap();
+        crate::status(&mut *session, database.journal()).unwrap().remove(0)
+    };
+    let process = ready(&database, &last);
+    for (word, closed) in [("-old", false), ("-older", true)] {
+        database.fail_next(word, FailKind::Undefined, 1);
+        let error = process.to_the_end(&last).unwrap_err();
+        assert!(!error.hint().contains("rollback"), "{}", error.hint());
+        assert_eq!(status().record.state, State::Contracted);
+        assert_eq!(status().has_no_way_back(), closed, "{word}");
+        assert_eq!(process.apply(&last).unwrap().no_way_back, closed, "{word}");
+    }
+    assert!(matches!(process.rollback().unwrap_err(), RunError::RollbackClosed { .. }));
+    process.to_the_end(&last).unwrap();
+    assert_eq!(status().record.state, State::Done);
 }

@@ -5,14 +5,15 @@
 
 use segue_model::catalog::Table;
 use segue_model::ident::Ident;
+use segue_model::sql::Sql;
 use segue_model::step::{Action, Phase, Step, Undo};
 
 use super::mirror::Mirror;
 use super::names::{Names, hidden};
 use super::native::{drop_column, mirror_of};
-use super::rebuild::{Rebuild, Wanted};
+use super::rebuild::{Called, Rebuild, Wanted};
 use super::work::Work;
-use super::{contract, obstacle, sync, verify};
+use super::{bystander, contract, obstacle, sync, verify};
 use crate::figures::listed;
 use crate::group::group;
 use crate::operation::{AsWritten, AsWrittenKind, Context, Operation, Pair};
@@ -25,6 +26,8 @@ const REWRITE_MS_A_MB: u64 = 15;
 pub(super) struct Cleanup<'a> {
     table: &'a Table,
     pairs: Vec<(Mirror<'a>, Names)>,
+    /// See [`bystander::named`].
+    named: Sql,
     way: Way<'a>,
 }
 
@@ -41,27 +44,38 @@ impl<'a> Cleanup<'a> {
     /// # Errors
     /// [`Refusal::Exists`] when a name of ours is in use.
     pub(super) fn after(pair: &Pair<'a>, context: &Context<'a>) -> Result<Option<Self>, Refusal> {
-        let together = together(pair, context);
+        let this = Operation::Pair(pair.clone());
+        let together = together(&this, context);
         let pairs: Vec<&Pair<'a>> = together.iter().filter_map(as_pair).collect();
-        if pairs.last().is_none_or(|last| !is_same(last, pair)) {
+        if pairs.last().is_none_or(|last| !is_same(&Operation::Pair((*last).clone()), &this)) {
             return Ok(None);
         }
         let rowid = obstacle::rowid(pair.table)?;
         let pairs: Vec<(Mirror<'a>, Names)> =
             pairs.into_iter().map(|pair| mirror_of(pair, rowid.clone(), context)).collect::<Result<_, _>>()?;
         let way = way(pair.table, rowid, &pairs, &together, context);
-        Ok(Some(Self { table: pair.table, pairs, way }))
+        let named = bystander::named(&pair.table.name, &dropped(&pairs), context.catalog);
+        Ok(Some(Self { table: pair.table, pairs, named, way }))
     }
 
     /// Returns its steps.
     pub(super) fn steps(&self) -> Vec<Step> {
-        match &self.way {
+        let mut steps = vec![self.gate()];
+        steps.extend(match &self.way {
             Way::Online(rebuild) => self.online(rebuild),
             Way::OneByOne(_) => {
                 let dropped = self.dropped();
                 self.native(dropped.iter().map(|column| self.drop(std::slice::from_ref(column))).collect())
             }
-        }
+        });
+        steps
+    }
+
+    /// What refuses the drop, or would break by the swap, is better known before the sync ends or a row is copied.
+    fn gate(&self) -> Step {
+        let conditions = vec![bystander::condition(&self.named, &self.dropped())];
+        let title = "no view and no trigger names an old column";
+        contract::gate(&self.table.name, Phase::Cleanup, title, conditions, None)
     }
 
     /// Both shapes are compared before the work begins, and once more when only the swap is left to do; the old one is kept
@@ -100,10 +114,12 @@ impl<'a> Cleanup<'a> {
     }
 
     fn drop(&self, columns: &[Ident]) -> Step {
+        let mut all = vec![bystander::fail(&self.named, &self.dropped())];
+        all.extend(columns.iter().map(|column| drop_column(&self.table.name, column)));
         Work {
             phase: Phase::Cleanup,
             title: format!("drop {}: the whole table `{}` is written again", listed(columns), self.table.name.name),
-            action: Action::Sql(columns.iter().map(|column| drop_column(&self.table.name, column)).collect()),
+            action: Action::Sql(all),
             facts: &["dropcol.plain"],
             table: &self.table.name,
             undo: Undo::Impossible,
@@ -149,12 +165,8 @@ fn way<'a>(
     together: &[Operation<'a>],
     context: &Context<'_>,
 ) -> Way<'a> {
-    let mode = context.server.settings.get("journal_mode").map_or("", String::as_str);
-    if !mode.eq_ignore_ascii_case("wal") {
-        return Way::OneByOne(format!(
-            "journal_mode is `{mode}`, and without WAL each of its many commits would keep readers out (`PRAGMA journal_mode = \
-             wal` changes it)"
-        ));
+    if let Some(why) = not_wal(context) {
+        return Way::OneByOne(why);
     }
     let Some((_, names)) = pairs.first() else { return Way::OneByOne("there is nothing to drop".to_owned()) };
     let wanted = Wanted {
@@ -165,24 +177,33 @@ fn way<'a>(
         added: together.iter().flat_map(added).collect(),
         gone: pairs.iter().flat_map(|(mirror, _)| mirror.old.iter().map(|old| old.name.clone())).collect(),
         sync: pairs.iter().flat_map(|(mirror, names)| sync::pair_triggers(mirror, names)).collect(),
+        called: Called::CLEANUP,
     };
-    match Rebuild::new(wanted, names, context.migration.id.as_str()) {
+    match Rebuild::new(wanted, names, context) {
         Ok(rebuild) => Way::Online(Box::new(rebuild)),
         Err(why) => Way::OneByOne(why),
     }
 }
 
-/// Returns the operations of the file that change the pair's table, in file order.
-fn together<'a>(pair: &Pair<'a>, context: &Context<'a>) -> Vec<Operation<'a>> {
-    // What the file means was grouped before, without a refusal, or there would be no pair.
+/// Returns why nothing is rebuilt online where the file is not in WAL mode.
+pub(super) fn not_wal(context: &Context<'_>) -> Option<String> {
+    let mode = context.server.settings.get("journal_mode").map_or("", String::as_str);
+    (!mode.eq_ignore_ascii_case("wal")).then(|| {
+        format!(
+            "journal_mode is `{mode}`, and without WAL each of its many commits would keep readers out (`PRAGMA journal_mode = \
+             wal` changes it)"
+        )
+    })
+}
+
+/// Returns the operations of the file that change the operation's table, in file order.
+pub(super) fn together<'a>(operation: &Operation<'a>, context: &Context<'a>) -> Vec<Operation<'a>> {
+    // What the file means was grouped before, without a refusal, or there would be no operation.
     let all = group(context.migration, context.catalog).unwrap_or_default();
-    let of_table = |operation: &Operation<'a>| operation.table().is_some_and(|table| table.name == pair.table.name);
+    let table = operation.table().map(|table| &table.name);
+    let of_table = |other: &Operation<'a>| other.table().is_some_and(|other| Some(&other.name) == table);
     let together: Vec<Operation<'a>> = all.into_iter().filter(of_table).collect();
-    if together.iter().filter_map(as_pair).any(|other| is_same(other, pair)) {
-        together
-    } else {
-        vec![Operation::Pair(pair.clone())]
-    }
+    if together.iter().any(|other| is_same(other, operation)) { together } else { vec![operation.clone()] }
 }
 
 fn as_pair<'o, 'a>(operation: &'o Operation<'a>) -> Option<&'o Pair<'a>> {
@@ -192,12 +213,13 @@ fn as_pair<'o, 'a>(operation: &'o Operation<'a>) -> Option<&'o Pair<'a>> {
     }
 }
 
-fn is_same(one: &Pair<'_>, other: &Pair<'_>) -> bool {
-    one.new.first().map(|new| &new.column.name) == other.new.first().map(|new| &new.column.name)
+/// Returns whether two operations are one: no other adds the same column.
+pub(super) fn is_same(one: &Operation<'_>, other: &Operation<'_>) -> bool {
+    added(one).first() == added(other).first()
 }
 
 /// Returns the columns that an operation adds and leaves.
-fn added(operation: &Operation<'_>) -> Vec<Ident> {
+pub(super) fn added(operation: &Operation<'_>) -> Vec<Ident> {
     match operation {
         Operation::AsWritten(AsWritten { what: AsWrittenKind::AddColumns { columns, .. }, .. }) => {
             columns.iter().map(|column| column.name.clone()).collect()
@@ -212,7 +234,8 @@ fn size(bytes: u64) -> String {
     if bytes == 0 { "its size".to_owned() } else { format!("{} MB", megabytes(bytes)) }
 }
 
-fn stall(bytes: u64) -> String {
+/// Returns how long writers wait while a table of so many bytes is written again.
+pub(super) fn stall(bytes: u64) -> String {
     if bytes == 0 {
         return "the size of the table is not known".to_owned();
     }

@@ -7,6 +7,7 @@ use segue_model::step::{Action, Asks, Condition, Gate, Phase, Snapshot, Step, Un
 use super::backfill::cut;
 use super::mirror::{Derived, Mirror};
 use super::names::{Names, hidden};
+use super::rebuild::emptied_and_dropped;
 use super::sql;
 use super::sync::{self, Trigger};
 use super::verify;
@@ -50,7 +51,14 @@ pub(super) fn fill(mirror: &Mirror<'_>, names: &Names) -> Vec<Step> {
     steps
 }
 
-fn gate(table: &TableName, phase: Phase, title: &str, conditions: Vec<Condition>, asks: Option<Asks>) -> Step {
+/// Returns a gate.
+pub(super) fn gate(
+    table: &TableName,
+    phase: Phase,
+    title: &str,
+    conditions: Vec<Condition>,
+    asks: Option<Asks>,
+) -> Step {
     Work {
         phase,
         title: title.to_owned(),
@@ -111,11 +119,10 @@ pub(super) fn snapshot(mirror: &Mirror<'_>, names: &Names) -> Step {
             ("window", Hole::Sql(&mirror.window())),
         ],
     );
-    let drop = sql("DROP TABLE IF EXISTS {keeps}", &[("keeps", Hole::Table(&keeps))]);
     Work {
         phase: Phase::Cleanup,
         title: format!("keep a copy of the old columns in `{}`", keeps.name),
-        undo: Undo::Lossless(vec![undo_step(&keeps, &["tab.drop"], vec![drop])]),
+        undo: Undo::Lossless(emptied_and_dropped(&keeps, &rowid)),
         action: Action::Snapshot(Snapshot { keeps, create: vec![create], copy: Some((cut(mirror), copy)) }),
         facts: &["dml.copy_window"],
         table,

@@ -124,6 +124,14 @@ pub(super) fn index_text(index: &Index, table: &Table) -> Result<IndexText, Stri
     })
 }
 
+/// Returns the column that a statement adds, as SQLite puts it into the table's text.
+pub(super) fn added_text(statement: &str) -> Option<&str> {
+    let all = pieces(statement);
+    let add = all.iter().position(|piece| piece.is("ADD"))?;
+    let column = all.get(add + 1 + usize::from(all.get(add + 1)?.is("COLUMN")))?;
+    Some(statement[column.start..].trim_end_matches([';', ' ', '\t', '\r', '\n']))
+}
+
 fn unread(index: &Index) -> String {
     format!("the text of its index `{}` is not understood", index.name)
 }

@@ -1,6 +1,7 @@
 //! What SQLite knows without being connected.
 
 mod backfill;
+mod bystander;
 mod cleanup;
 mod contract;
 mod definition;
@@ -16,6 +17,7 @@ mod swap;
 mod sync;
 mod types;
 mod verify;
+mod way_back;
 mod work;
 
 use segue_model::change::{Change, Located};
@@ -47,7 +49,7 @@ impl Dialect for Sqlite {
     fn steps(&self, operation: &Operation<'_>, context: &Context<'_>) -> Result<Planned, Refused> {
         obstacle::broken_view(operation, context)?;
         let planned = match operation {
-            Operation::AsWritten(written) => native::as_written(written),
+            Operation::AsWritten(written) => native::as_written(written, context),
             Operation::Fill(fill) => native::fill(fill, context),
             Operation::Pair(pair) => native::pair(pair, context),
             Operation::Retype(retype) => Err(types::retype(retype)),

@@ -3,6 +3,7 @@
 use segue_model::catalog::Table;
 use segue_model::ident::{Ident, TableName, tag_of};
 
+use super::rebuild::Called;
 use crate::operation::Context;
 use crate::refusal::Refusal;
 
@@ -41,8 +42,12 @@ impl Names {
         let (keep, rescue) = (next(), next());
         let names = Self { table: own.to_owned(), tag: tag_of(&[id, own, column.as_str()]), keep, rescue };
         let objects = ["segue_io_", "segue_in_", "segue_un_", "segue_uo_", "segue_fill_"];
-        let rebuilt = ["segue_new_", "segue_old_", "segue_ci_", "segue_cu_", "segue_cd_"];
-        let clash = objects.into_iter().chain(rebuilt).map(|prefix| names.of(prefix)).find(taken);
+        let rebuilt = [Called::CLEANUP, Called::ROLLBACK].into_iter().flat_map(|called| called.prefixes());
+        let copied = [Called::CLEANUP, Called::ROLLBACK].into_iter().flat_map(|called| {
+            let indexes = table.indexes.iter().filter(|index| !index.definition.is_empty());
+            indexes.flat_map(move |index| called.indexes(index, table, id))
+        });
+        let clash = objects.into_iter().chain(rebuilt).map(|prefix| names.of(prefix)).chain(copied).find(taken);
         let column = Some(names.marker()).filter(|m| table.columns.iter().any(|c| context.catalog.same(&c.name, m)));
         match clash.or(column) {
             Some(name) => Err(Refusal::Exists { name: name.to_string() }),

@@ -6,23 +6,24 @@ use segue_model::change::NewColumn;
 use segue_model::expr::{Expr, Nullness};
 use segue_model::ident::{Ident, TableName};
 use segue_model::sql::{Hole, Sql};
-use segue_model::step::{Action, Phase, Step, Undo};
+use segue_model::step::{Action, Phase, Step, Undo, UndoStep};
 
 use super::cleanup::Cleanup;
 use super::mirror::{Derived, Mirror};
 use super::names::{Names, hidden};
 use super::types::BareColumn;
+use super::way_back::{self, Role};
 use super::work::{Work, undo_step};
 use super::{backfill, contract, lookup, obstacle, sql, sync, types, verify};
 use crate::dialect::Planned;
-use crate::operation::{AsWritten, AsWrittenKind, Context, Fill, Pair};
+use crate::operation::{AsWritten, AsWrittenKind, Context, Fill, NewSide, Operation, Pair};
 use crate::refusal::Refusal;
 
 /// Returns the one step of a statement that is safe as it stands.
 ///
 /// # Errors
 /// A refusal where SQLite itself would refuse.
-pub(super) fn as_written(written: &AsWritten<'_>) -> Result<Planned, Refusal> {
+pub(super) fn as_written<'a>(written: &AsWritten<'a>, context: &Context<'a>) -> Result<Planned, Refusal> {
     let (table, title, facts, undo): (TableName, String, &'static [&'static str], Undo) = match &written.what {
         AsWrittenKind::CreateTable { schema, name } => {
             let table = TableName { schema: schema.clone(), name: name.clone() };
@@ -40,7 +41,8 @@ pub(super) fn as_written(written: &AsWritten<'_>) -> Result<Planned, Refusal> {
         }
         AsWrittenKind::AddColumns { table, columns } => {
             columns.iter().try_for_each(|column| addable(&table.name.name, column))?;
-            let undo = drop_added(&table.name, columns);
+            let role = way_back::role(&Operation::AsWritten(written.clone()), context)?;
+            let undo = drop_added(role.undo(&table.name, columns), columns);
             (table.name.clone(), added(columns, &table.name), &["addcol.const_default"], undo)
         }
     };
@@ -63,13 +65,9 @@ fn drop_new_table(table: &TableName) -> Undo {
     }
 }
 
-fn drop_added(table: &TableName, columns: &[&NewColumn]) -> Undo {
+fn drop_added(steps: Vec<UndoStep>, columns: &[&NewColumn]) -> Undo {
     let names: Vec<String> = columns.iter().map(|column| format!("`{}`", column.name)).collect();
-    let drops = columns.iter().map(|column| drop_column(table, &column.name)).collect();
-    Undo::Lossy {
-        steps: vec![undo_step(table, &["dropcol.plain"], drops)],
-        loses: format!("the values written to {}", names.join(", ")),
-    }
+    Undo::Lossy { steps, loses: format!("the values written to {}", names.join(", ")) }
 }
 
 fn added(columns: &[&NewColumn], table: &TableName) -> String {
@@ -113,20 +111,22 @@ fn addable(table: &Ident, column: &NewColumn) -> Result<(), Refusal> {
 ///
 /// # Errors
 /// A refusal for what a trigger could not do right.
-pub(super) fn fill(fill: &Fill<'_>, context: &Context<'_>) -> Result<Planned, Refusal> {
+pub(super) fn fill<'a>(fill: &Fill<'a>, context: &Context<'a>) -> Result<Planned, Refusal> {
     let rowid = obstacle::rowid(fill.table)?;
     fillable(fill.table, fill.column, &fill.forward, context)?;
     set_not_null_known(fill.not_null, context)?;
     let names = Names::new(fill.table, &fill.column.name, context)?;
     let new = vec![derived(fill.column, &fill.forward, fill.not_null)];
     let mirror = Mirror { table: fill.table, rowid, new, old: vec![], marker: None, renamed: BTreeMap::new() };
-    let mut steps = vec![add(&mirror, fill.column, None)];
+    let back = way_back::role(&Operation::Fill(fill.clone()), context)?;
+    let mut steps = vec![add(&mirror, fill.column, None, back.undo(&fill.table.name, &[fill.column]))];
     steps.push(sync::fill(&mirror, &names));
     steps.push(backfill::step(&mirror));
     steps.push(verify::fill(&mirror, &names));
     steps.extend(contract::fill(&mirror, &names));
     let mut notes = notes(&mirror, context);
     notes.extend(null_given(&mirror));
+    notes.extend(back.note());
     Ok(Planned {
         steps,
         notes,
@@ -139,7 +139,7 @@ pub(super) fn fill(fill: &Fill<'_>, context: &Context<'_>) -> Result<Planned, Re
 ///
 /// # Errors
 /// A refusal for what a trigger could not do right.
-pub(super) fn pair(pair: &Pair<'_>, context: &Context<'_>) -> Result<Planned, Refusal> {
+pub(super) fn pair<'a>(pair: &Pair<'a>, context: &Context<'a>) -> Result<Planned, Refusal> {
     let rowid = obstacle::rowid(pair.table)?;
     for new in &pair.new {
         fillable(pair.table, new.column, &new.forward, context)?;
@@ -154,16 +154,14 @@ pub(super) fn pair(pair: &Pair<'_>, context: &Context<'_>) -> Result<Planned, Re
         strict_back(pair, &old.back, old.column.type_name.as_str())?;
     }
     let mirror = mirror_of(pair, rowid, context)?;
-    let mut steps = pair_steps(pair, &mirror.0, &mirror.1);
+    let back = way_back::role(&Operation::Pair(pair.clone()), context)?;
+    let mut steps = pair_steps(pair, &mirror.0, &mirror.1, &back);
     let mut notes = notes(&mirror.0, context);
     if let Some(cleanup) = Cleanup::after(pair, context)? {
         notes.push(cleanup.note());
         steps.extend(cleanup.steps());
     }
-    let table = &mirror.0.name().name;
-    notes.push(format!(
-        "a rollback before contract drops the new columns of `{table}` one by one, each time writing it again"
-    ));
+    notes.extend(back.note());
     let loses = mirror.0.marker.is_some().then(|| lost(&mirror.0));
     Ok(Planned {
         steps,
@@ -198,9 +196,11 @@ pub(super) fn mirror_of<'a>(
     Ok((Mirror { table: pair.table, rowid, new, old, marker, renamed: BTreeMap::new() }, names))
 }
 
-fn pair_steps(pair: &Pair<'_>, mirror: &Mirror<'_>, names: &Names) -> Vec<Step> {
+fn pair_steps(pair: &Pair<'_>, mirror: &Mirror<'_>, names: &Names, back: &Role<'_>) -> Vec<Step> {
     let loses = mirror.marker.is_some().then(|| lost(mirror));
-    let mut steps: Vec<Step> = pair.new.iter().map(|new| add(mirror, new.column, loses.clone().as_deref())).collect();
+    let mut undo = back.undo(mirror.name(), &[]);
+    let mut one = |new: &NewSide<'_>| add(mirror, new.column, loses.as_deref(), std::mem::take(&mut undo));
+    let mut steps: Vec<Step> = pair.new.iter().map(&mut one).collect();
     steps.extend(mirror.marker.as_ref().map(|marker| add_marker(mirror, marker)));
     steps.push(sync::pair(mirror, names));
     steps.push(backfill::step(mirror));
@@ -286,10 +286,9 @@ fn hideable(pair: &Pair<'_>, column: &Ident, context: &Context<'_>) -> Result<()
     if taken { Err(Refusal::Exists { name: format!("{}.{hidden}", pair.table.name.name) }) } else { Ok(()) }
 }
 
-/// Each new column has a step of its own, so that each undo, which writes the whole table again, has its own transaction.
-fn add(mirror: &Mirror<'_>, column: &NewColumn, loses: Option<&str>) -> Step {
+/// Each new column has a step of its own; the undo of the first takes all of them away.
+fn add(mirror: &Mirror<'_>, column: &NewColumn, loses: Option<&str>, steps: Vec<UndoStep>) -> Step {
     let table = mirror.name();
-    let steps = vec![undo_step(table, &["dropcol.plain"], vec![drop_column(table, &column.name)])];
     let undo = match (loses, mirror.old.is_empty()) {
         (Some(loses), _) => Undo::Lossy { steps, loses: loses.to_owned() },
         (None, true) => Undo::Lossy { steps, loses: lost_of_fill(&column.name) },
@@ -313,17 +312,16 @@ fn add(mirror: &Mirror<'_>, column: &NewColumn, loses: Option<&str>) -> Step {
 fn add_marker(mirror: &Mirror<'_>, marker: &Ident) -> Step {
     let table = mirror.name();
     let statement = sql(
-        "ALTER TABLE {table} ADD COLUMN {marker} INTEGER NOT NULL DEFAULT 0",
-        &[("table", Hole::Table(table)), ("marker", Hole::Name(marker))],
+        "ALTER TABLE {table} ADD COLUMN {marker}",
+        &[("table", Hole::Table(table)), ("marker", Hole::Sql(&way_back::marker_column(marker)))],
     );
-    let drop = vec![undo_step(table, &["dropcol.plain"], vec![drop_column(table, marker)])];
     Work {
         phase: Phase::Expand,
         title: format!("add the marker by which triggers tell their own writes in `{}`", table.name),
         action: Action::Sql(vec![statement]),
         facts: &["addcol.const_default"],
         table,
-        undo: Undo::Lossless(drop),
+        undo: Undo::Lossless(vec![]),
     }
     .step()
 }

@@ -7,14 +7,15 @@
 use segue_model::catalog::{Index, Table};
 use segue_model::ident::{Ident, TableName, tag_of};
 use segue_model::sql::{Hole, Sql};
-use segue_model::step::{Action, Backfill, Condition, Cut, Phase, Step, Undo, UndoStep, Verify};
+use segue_model::step::{Action, Backfill, Condition, Cut, Phase, Step, Undo, UndoStep, Verify, Windows};
 
 use super::backfill::cut_of;
 use super::definition::{IndexText, TableText, index_text, table_text};
 use super::names::Names;
 use super::sync::{Trigger, drops, there};
 use super::work::{Work, undo_step};
-use super::{Sqlite, sql, swap};
+use super::{Sqlite, bystander, sql, swap};
+use crate::operation::Context;
 
 /// A table that is rebuilt without some of its columns.
 pub(super) struct Rebuild<'a> {
@@ -38,6 +39,8 @@ pub(super) struct Rebuild<'a> {
     pub(super) text: TableText,
     /// Its indexes, without those of constraints.
     pub(super) indexes: Vec<CopiedIndex<'a>>,
+    /// See [`bystander::named`].
+    pub(super) named: Sql,
     triggers: [Ident; 3],
     /// Each key in which rows are unique besides the rowid.
     unique: Vec<Sql>,
@@ -71,6 +74,50 @@ pub(super) struct Wanted<'a> {
     pub(super) gone: Vec<Ident>,
     /// See [`Rebuild::sync`].
     pub(super) sync: Vec<Trigger>,
+    /// How its objects are called.
+    pub(super) called: Called,
+}
+
+/// How the objects of a rebuild begin, so that two rebuilds of one migration never take each other's for their own.
+pub(super) struct Called {
+    copy: &'static str,
+    old: &'static str,
+    triggers: [&'static str; 3],
+    index: &'static str,
+    old_index: &'static str,
+}
+
+impl Called {
+    /// The rebuild of a cleanup.
+    pub(super) const CLEANUP: Self = Self {
+        copy: "segue_new_",
+        old: "segue_old_",
+        triggers: ["segue_ci_", "segue_cu_", "segue_cd_"],
+        index: "segue_nx_",
+        old_index: "segue_ox_",
+    };
+
+    /// The rebuild of a rollback.
+    pub(super) const ROLLBACK: Self = Self {
+        copy: "segue_back_",
+        old: "segue_gone_",
+        triggers: ["segue_bi_", "segue_bu_", "segue_bd_"],
+        index: "segue_bx_",
+        old_index: "segue_gx_",
+    };
+
+    /// Returns the names of an index's copy, and of the index itself after the swap.
+    pub(super) fn indexes(&self, index: &Index, table: &Table, migration: &str) -> [Ident; 2] {
+        let own = index.name.as_str();
+        let tag = tag_of(&[migration, table.name.name.as_str(), own]);
+        [self.index, self.old_index].map(|prefix| Ident::of_ours(prefix, own, &tag, super::names::BYTES_MAX))
+    }
+
+    /// Returns what the names of tables and triggers begin with.
+    pub(super) fn prefixes(&self) -> [&'static str; 5] {
+        let [insert, update, delete] = self.triggers;
+        [self.copy, self.old, insert, update, delete]
+    }
 }
 
 impl<'a> Rebuild<'a> {
@@ -78,20 +125,22 @@ impl<'a> Rebuild<'a> {
     ///
     /// # Errors
     /// Why this table cannot be rebuilt online, as the end of a sentence.
-    pub(super) fn new(wanted: Wanted<'a>, names: &Names, migration: &str) -> Result<Self, String> {
-        let Wanted { table, rowid, dropped, not_null, added, gone, sync } = wanted;
+    pub(super) fn new(wanted: Wanted<'a>, names: &Names, context: &Context<'_>) -> Result<Self, String> {
+        let migration = context.migration.id.as_str();
+        let Wanted { table, rowid, dropped, not_null, added, gone, sync, called } = wanted;
         let own = table.columns.iter().filter(|column| column.generated.is_none() && !gone.contains(&column.name));
         let columns = own.map(|column| column.name.clone()).chain(added).collect();
         let created = |index: &&Index| !index.definition.is_empty();
-        let indexes = table.indexes.iter().filter(created).map(|index| copied(index, table, migration));
+        let indexes = table.indexes.iter().filter(created).map(|index| copied(index, table, migration, &called));
         Ok(Self {
+            named: bystander::named(&table.name, &dropped, context.catalog),
             dropped,
             not_null,
             columns,
             sync,
-            copy: names.table("segue_new_"),
-            old: names.table("segue_old_"),
-            triggers: ["segue_ci_", "segue_cu_", "segue_cd_"].map(|prefix| names.of(prefix)),
+            copy: names.table(called.copy),
+            old: names.table(called.old),
+            triggers: called.triggers.map(|prefix| names.of(prefix)),
             text: table_text(table)?,
             indexes: indexes.collect::<Result<_, _>>()?,
             unique: unique_keys(table)?,
@@ -118,17 +167,13 @@ impl<'a> Rebuild<'a> {
     /// The columns go and become NOT NULL while the copy is empty, so its text becomes, by SQLite's own hand, what the
     /// statements themselves would have left, and no row is read for it under the write lock.
     fn create(&self) -> Step {
-        let copy = ("copy", Hole::Table(&self.copy));
-        let rest = Sql::of_catalog(&self.text.rest);
         // Asked here too: what the swap would refuse is better known before every row is copied.
-        let mut all = vec![
-            super::swap::no_other_index(self),
-            sql("CREATE TABLE {copy}{rest}", &[copy, ("rest", Hole::Sql(&rest))]),
-        ];
+        let mut all = super::swap::nothing_in_the_way(self);
+        all.push(self.create_copy());
         all.extend(self.take_over_text());
         all.extend(self.not_null.iter().map(|column| super::contract::not_null(&self.copy, column)));
         all.extend(self.dropped.iter().map(|column| super::native::drop_column(&self.copy, column)));
-        all.extend(self.indexes.iter().map(|index| index.create(&self.copy)));
+        all.extend(self.create_indexes());
         Work {
             phase: Phase::Cleanup,
             title: format!("create `{}`, empty: `{}` without {}", self.copy.name, self.name().name, self.dropped()),
@@ -140,16 +185,19 @@ impl<'a> Rebuild<'a> {
         .step()
     }
 
-    /// Each index goes in a transaction of its own: what is dropped gives its pages back under the write lock, and other
-    /// writers have a turn in between.
+    /// Returns the statement that creates the copy with the text that the table was inspected with.
+    pub(super) fn create_copy(&self) -> Sql {
+        let rest = Sql::of_catalog(&self.text.rest);
+        sql("CREATE TABLE {copy}{rest}", &[("copy", Hole::Table(&self.copy)), ("rest", Hole::Sql(&rest))])
+    }
+
+    /// Returns the statements that create the copies of the indexes.
+    pub(super) fn create_indexes(&self) -> impl Iterator<Item = Sql> {
+        self.indexes.iter().map(|index| index.create(&self.copy))
+    }
+
     fn drop_copy(&self) -> Vec<UndoStep> {
-        let one = |drop| undo_step(&self.copy, &["tab.drop"], vec![drop]);
-        let indexes = self
-            .indexes
-            .iter()
-            .map(|index| one(sql("DROP INDEX IF EXISTS main.{index}", &[("index", Hole::Name(&index.copy))])));
-        let table = one(sql("DROP TABLE IF EXISTS {copy}", &[("copy", Hole::Table(&self.copy))]));
-        indexes.chain([table]).collect()
+        emptied_and_dropped(&self.copy, &self.rowid)
     }
 
     /// By now the table has more columns than when it was inspected; none of them made an index, so the copy can take its
@@ -236,6 +284,13 @@ impl<'a> Rebuild<'a> {
     /// A row that somebody deletes meanwhile cannot come back: the window reads the rows as they are and writes them in one
     /// transaction that nobody writes beside.
     fn fill(&self) -> Step {
+        let title = format!("copy the rows of `{}` to `{}`", self.name().name, self.copy.name);
+        let Windows { cut, sql: fill } = self.filling();
+        self.by_windows(title, cut, fill, Undo::Nothing)
+    }
+
+    /// Returns the windows that fill the copy.
+    pub(super) fn filling(&self) -> Windows {
         let fill = sql(
             include_str!("rebuild/copy.sql").trim_end(),
             &[
@@ -246,12 +301,7 @@ impl<'a> Rebuild<'a> {
                 ("window", Hole::Sql(&self.window())),
             ],
         );
-        self.by_windows(
-            format!("copy the rows of `{}` to `{}`", self.name().name, self.copy.name),
-            cut_of(self.name(), &self.rowid),
-            fill,
-            Undo::Nothing,
-        )
+        Windows { cut: cut_of(self.name(), &self.rowid), sql: fill }
     }
 
     fn by_windows(&self, title: String, cut: Cut, fill: Sql, undo: Undo) -> Step {
@@ -291,10 +341,7 @@ impl<'a> Rebuild<'a> {
                     include_str!("rebuild/count.sql").trim_end(),
                     vec![("differ", Hole::Sql(&differ)), ("window", Hole::Sql(&window))],
                 ),
-                sample: self.of_both(
-                    include_str!("rebuild/sample.sql").trim_end(),
-                    vec![("differ", Hole::Sql(&differ)), ("window", Hole::Sql(&window))],
-                ),
+                sample: self.sample(&window),
                 before_repair: vec![],
                 repair_from_new: Some(repair.clone()),
                 repair_from_old: repair,
@@ -304,6 +351,15 @@ impl<'a> Rebuild<'a> {
             undo: Undo::Nothing,
         }
         .step()
+    }
+
+    /// Returns what names up to ten rows of a window of which the table and the copy differ.
+    pub(super) fn sample(&self, window: &Sql) -> Sql {
+        let differ = self.differ();
+        self.of_both(
+            include_str!("rebuild/sample.sql").trim_end(),
+            vec![("differ", Hole::Sql(&differ)), ("window", Hole::Sql(window))],
+        )
     }
 
     fn of_both<'s>(&'s self, template: &'static str, more: Vec<(&'static str, Hole<'s>)>) -> Sql {
@@ -340,11 +396,7 @@ impl<'a> Rebuild<'a> {
     }
 
     fn empty(&self) -> Step {
-        let cut = cut_of(&self.old, &self.rowid);
-        let delete = sql(
-            "DELETE FROM {old} WHERE {window}",
-            &[("old", Hole::Table(&self.old)), ("window", Hole::Sql(&self.window()))],
-        );
+        let Windows { cut, sql: delete } = emptying(&self.old, &self.rowid);
         self.by_windows(format!("empty `{}`", self.old.name), cut, delete, Undo::Impossible)
     }
 
@@ -374,6 +426,27 @@ impl<'a> Rebuild<'a> {
     }
 }
 
+/// Returns the undo of a table of ours that may be as large as the application's: `DROP TABLE` gives back its pages, and those
+/// of its indexes, under the write lock, so its rows go by windows first.
+pub(super) fn emptied_and_dropped(table: &TableName, rowid: &Ident) -> Vec<UndoStep> {
+    let is_there = super::way_back::is_there(table);
+    let empty = UndoStep {
+        needed: Some(sql("SELECT {there}", &[("there", Hole::Sql(&is_there))])),
+        windows: Some(emptying(table, rowid)),
+        ..undo_step(table, &["dml.copy_window"], vec![])
+    };
+    let drop = sql("DROP TABLE IF EXISTS {table}", &[("table", Hole::Table(table))]);
+    vec![empty, undo_step(table, &["tab.drop"], vec![drop])]
+}
+
+/// Returns the windows that empty a table.
+fn emptying(table: &TableName, rowid: &Ident) -> Windows {
+    let window = super::mirror::window(rowid);
+    let delete =
+        sql("DELETE FROM {table} WHERE {window}", &[("table", Hole::Table(table)), ("window", Hole::Sql(&window))]);
+    Windows { cut: cut_of(table, rowid), sql: delete }
+}
+
 impl CopiedIndex<'_> {
     fn create(&self, copy: &TableName) -> Sql {
         let template = if self.text.unique {
@@ -389,13 +462,10 @@ impl CopiedIndex<'_> {
     }
 }
 
-fn copied<'a>(index: &'a Index, table: &Table, migration: &str) -> Result<CopiedIndex<'a>, String> {
-    let named = |prefix: &'static str| {
-        let own = index.name.as_str();
-        Ident::of_ours(prefix, own, &tag_of(&[migration, table.name.name.as_str(), own]), super::names::BYTES_MAX)
-    };
+fn copied<'a>(index: &'a Index, table: &Table, migration: &str, called: &Called) -> Result<CopiedIndex<'a>, String> {
+    let [copy, old] = called.indexes(index, table, migration);
     let text = index_text(index, table)?;
-    Ok(CopiedIndex { index, text, copy: named("segue_nx_"), old: named("segue_ox_") })
+    Ok(CopiedIndex { index, text, copy, old })
 }
 
 /// Returns each key in which the rows of a table are unique, as a list of expressions.

@@ -5,9 +5,9 @@ use segue_model::sql::{Hole, Sql};
 use segue_model::step::{Action, Phase, Step, Undo};
 
 use super::rebuild::{CopiedIndex, Rebuild};
-use super::sql;
 use super::sync::drops;
 use super::work::Work;
+use super::{bystander, sql};
 
 /// Returns the step.
 ///
@@ -15,18 +15,8 @@ use super::work::Work;
 /// their texts, which name the table that is there again at the end. An index cannot be renamed by any statement, so its
 /// name is edited in the schema.
 pub(super) fn step(rebuild: &Rebuild<'_>) -> Step {
-    let mut all = vec![no_other_index(rebuild), Sql::fixed("PRAGMA legacy_alter_table = ON")];
-    all.extend(drops(&rebuild.sync));
-    all.extend(drops(&rebuild.triggers()));
-    let users = &rebuild.table.triggers;
-    all.extend(users.iter().map(|trigger| sql("DROP TRIGGER main.{name}", &[("name", Hole::Name(&trigger.name))])));
-    all.extend(sequence(rebuild));
-    all.push(rename(rebuild, false));
-    all.push(rename(rebuild, true));
-    all.extend(edits(rebuild));
-    all.extend(users.iter().map(|trigger| Sql::of_catalog(&trigger.definition)));
-    all.push(Sql::fixed("PRAGMA legacy_alter_table = OFF"));
-    all.extend(checks(rebuild));
+    let mut all = nothing_in_the_way(rebuild);
+    all.extend(statements(rebuild));
     Work {
         phase: Phase::Cleanup,
         title: format!("`{}` becomes `{}`, without {}", rebuild.copy.name, rebuild.name().name, rebuild.dropped()),
@@ -38,8 +28,30 @@ pub(super) fn step(rebuild: &Rebuild<'_>) -> Step {
     .step()
 }
 
-/// Returns what fails for an index that somebody else made meanwhile: it would be lost with the old table.
-pub(super) fn no_other_index(rebuild: &Rebuild<'_>) -> Sql {
+/// Returns the statements, as [`step`] describes them.
+pub(super) fn statements(rebuild: &Rebuild<'_>) -> Vec<Sql> {
+    let mut all = vec![Sql::fixed("PRAGMA legacy_alter_table = ON")];
+    all.extend(drops(&rebuild.sync));
+    all.extend(drops(&rebuild.triggers()));
+    let users = &rebuild.table.triggers;
+    all.extend(users.iter().map(|trigger| sql("DROP TRIGGER main.{name}", &[("name", Hole::Name(&trigger.name))])));
+    all.extend(sequence(rebuild));
+    all.push(rename(rebuild, false));
+    all.push(rename(rebuild, true));
+    all.extend(edits(rebuild));
+    all.extend(users.iter().map(|trigger| Sql::of_catalog(&trigger.definition)));
+    all.push(Sql::fixed("PRAGMA legacy_alter_table = OFF"));
+    all.extend(checks(rebuild));
+    all
+}
+
+/// Returns what fails where somebody made meanwhile what the swap would take away or break.
+pub(super) fn nothing_in_the_way(rebuild: &Rebuild<'_>) -> Vec<Sql> {
+    vec![no_other_index(rebuild), bystander::fail(&rebuild.named, &rebuild.dropped)]
+}
+
+/// Such an index would be lost with the old table.
+fn no_other_index(rebuild: &Rebuild<'_>) -> Sql {
     let known: Vec<Sql> =
         rebuild.indexes.iter().map(|index| sql("{name}", &[("name", Hole::Text(index.index.name.as_str()))])).collect();
     sql(

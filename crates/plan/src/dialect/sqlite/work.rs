@@ -52,7 +52,9 @@ impl Work<'_> {
 pub(super) fn undo_step(table: &TableName, facts: &'static [&'static str], sql: Vec<Sql>) -> UndoStep {
     let mode = strongest(&facts.iter().map(|id| fact(id)).collect::<Vec<_>>());
     UndoStep {
+        needed: None,
         sql,
+        windows: None,
         conditions: vec![],
         locks: locks(table, mode),
         transaction: Transaction::Own,

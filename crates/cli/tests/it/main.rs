@@ -6,11 +6,15 @@
 
 mod bad_input;
 mod crash;
+mod crash_crew;
+mod crash_orders;
 mod crash_points;
 mod crash_writes;
 mod fault;
 mod fault_page;
+mod holders;
 mod journey;
+mod lazy;
 mod live;
 mod locks;
 mod operate;
@@ -19,6 +23,9 @@ mod project;
 mod sqlite_cleanup;
 mod sqlite_life;
 mod sqlite_rebuild;
+mod sqlite_way_back;
+mod sqlite_without_wal;
 mod sync_rules;
 mod tidy;
+mod verify_command;
 mod wait;

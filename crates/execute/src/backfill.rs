@@ -5,7 +5,7 @@ use segue_model::journal::{Checkpoint, Mark};
 use segue_model::plan::Mode;
 use segue_model::session::{Fail, FailKind};
 use segue_model::sql::Sql;
-use segue_model::step::{Backfill, Cut, Pace, Phase, Step};
+use segue_model::step::{Backfill, Cut, Pace, Step};
 
 use crate::crew::{Crew, Pass};
 use crate::error::RunError;
@@ -69,19 +69,6 @@ impl<'s> Copying<'s> {
     }
 }
 
-/// Returns what is said where pass after pass still changed rows. Of a copy that cleanup makes, only another key of a row
-/// changes anything.
-fn never_ends(copying: &Copying<'_>, pass: u32) -> String {
-    let table = &copying.cut.table;
-    if copying.step.phase == Phase::Cleanup {
-        return format!(
-            "pass {pass} over `{table}` still found rows under another key than before: hold back for a while what changes its \
-             primary keys"
-        );
-    }
-    format!("pass {pass} over `{table}` still changed rows")
-}
-
 impl Running<'_> {
     /// Does a backfill from where it stands.
     pub(crate) fn backfill(&mut self, step: &Step, backfill: &Backfill) -> Result<(), RunError> {
@@ -90,7 +77,7 @@ impl Running<'_> {
         self.finish(step, &serde_json::json!({ "passes": passes }).to_string())
     }
 
-    /// Goes over the table from pass `first` on, until a pass changes nothing; returns the number of that pass.
+    /// Goes over the table from pass `first` on, until a pass changes nothing or one is enough; returns the number of that pass.
     pub(crate) fn bring_over(&mut self, step: &Step, backfill: &Backfill, first: u32) -> Result<u32, RunError> {
         let copying = Copying::of(step, backfill, self.mode(&backfill.cut), self.alone);
         let mut at = self.begin_pass(&copying, first)?;
@@ -100,13 +87,14 @@ impl Running<'_> {
         }
         for _ in 0..PASSES_MAX {
             at = self.pass(&copying, &at, &mut size)?;
-            if at.rows == 0 {
+            if at.rows == 0 || backfill.once {
                 return Ok(at.pass);
             }
             at = self.begin_pass(&copying, at.pass + 1)?;
             size = Size::first_of_sweep(copying.cut, &size);
         }
-        Err(Fail::new(FailKind::Server, never_ends(&copying, at.pass - 1)).into())
+        let text = format!("pass {} over `{}` still changed rows", at.pass - 1, copying.cut.table);
+        Err(Fail::new(FailKind::Server, text).into())
     }
 
     /// Returns how the rows of a table are brought over.

@@ -193,6 +193,7 @@ fn backfill(id: u32) -> Step {
         failures: Some(Failures { count: Sql::fixed("stuck"), list: Sql::fixed("list") }),
         pace: None,
         lazy: false,
+        once: false,
     };
     step(id, Phase::Backfill, Action::Backfill(backfill), Undo::Nothing)
 }

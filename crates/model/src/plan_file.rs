@@ -347,6 +347,8 @@ struct BackfillFile {
     pace: Option<Pace>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     lazy: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    once: bool,
 }
 
 /// What a verification needs beside its count, which stands in the step's `sql`.
@@ -476,6 +478,7 @@ impl StepFile {
                     failures: backfill.failures.clone(),
                     pace: backfill.pace.clone(),
                     lazy: backfill.lazy,
+                    once: backfill.once,
                 }),
                 ..self
             },
@@ -546,9 +549,9 @@ impl StepFile {
             Kind::Backfill => {
                 let more = self.backfill.take().ok_or_else(|| self.bad("`backfill` is missing"))?;
                 let fill = self.take_one_sql()?;
-                let BackfillFile { cut, before, fill_unlocked, failures, pace, lazy } = more;
+                let BackfillFile { cut, before, fill_unlocked, failures, pace, lazy, once } = more;
                 let cut = cut.cut().map_err(|what| self.bad(what))?;
-                Action::Backfill(Backfill { cut, before, fill, fill_unlocked, failures, pace, lazy })
+                Action::Backfill(Backfill { cut, before, fill, fill_unlocked, failures, pace, lazy, once })
             }
             Kind::Verify => {
                 let more = self.verify.take().ok_or_else(|| self.bad("`verify` is missing"))?;
@@ -692,6 +695,7 @@ mod tests {
             failures: None,
             pace: None,
             lazy: false,
+            once: false,
         };
         let full = Backfill {
             cut: Cut { by: keys, ..cut() },
@@ -705,6 +709,7 @@ mod tests {
                 growth_percent: 25,
             }),
             lazy: true,
+            once: true,
             ..plain.clone()
         };
         let snapshot = |copy| Snapshot { keeps: table(), create: vec![Sql::fixed("CREATE TABLE s AS SELECT 1")], copy };

@@ -174,6 +174,8 @@ pub struct Backfill {
     pub pace: Option<Pace>,
     /// Rows are filled when somebody touches them; the windows run only when a person asks for it.
     pub lazy: bool,
+    /// One pass is enough, whatever it changed: a later step looks at all rows again.
+    pub once: bool,
 }
 
 /// See [`Backfill::failures`].

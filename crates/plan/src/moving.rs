@@ -85,12 +85,12 @@ mod tests {
             rest_percent: 0,
         };
         let (before, fill) = (vec![], Sql::fixed("fill"));
-        let (fill_unlocked, failures, pace, lazy) = (None, None, None, false);
+        let (fill_unlocked, failures, pace, (lazy, once)) = (None, None, None, (false, false));
         Step {
             id,
             phase,
             title: "fill".to_owned(),
-            action: Action::Backfill(Backfill { cut, before, fill, fill_unlocked, failures, pace, lazy }),
+            action: Action::Backfill(Backfill { cut, before, fill, fill_unlocked, failures, pace, lazy, once }),
             locks: vec![],
             blocks: Blocks::Nothing,
             rewrites: false,

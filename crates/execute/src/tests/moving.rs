@@ -264,6 +264,16 @@ fn rows_left_to_touches_are_brought_over_on_request() {
 }
 
 #[test]
+fn one_pass_is_enough_where_the_plan_says_so() {
+    for (once, passes) in [(true, 1), (false, 2)] {
+        let database = Database::new(true);
+        let plan = with(super::plan(), |backfill| backfill.once = once);
+        assert_eq!(Process::new(&database).apply(&plan).unwrap().rows_filled, 10);
+        assert!(database.state().store.touched.iter().all(|touched| *touched == passes));
+    }
+}
+
+#[test]
 fn before_the_triggers_are_there_nothing_is_left_to_touches() {
     let database = Database::new(true);
     let process = Process::new(&database);

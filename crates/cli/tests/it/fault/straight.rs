@@ -169,7 +169,9 @@ impl<'s> Straight<'s> {
     pub(crate) fn goes_on(&self, scratch: &Scratch<'_>, leg: Leg, then: &[&str]) -> Result<(), String> {
         let output = scratch.segue.run(then);
         let said = format!("{then:?} ended with {}: {}", output.code, output.stderr);
-        let nothing_left = output.code == 2 && output.stderr.contains("no migration is");
+        // Its last COMMIT may still have been on its way when the next command looked which migration there is.
+        let ended_meanwhile = output.code == 5 && output.stderr.contains("It is finished");
+        let nothing_left = output.code == 2 && output.stderr.contains("no migration is") || ended_meanwhile;
         let closed = output.code == 5 && output.stderr.contains("no longer be rolled back");
         if output.code != 0 && !nothing_left && !closed {
             return Err(said);

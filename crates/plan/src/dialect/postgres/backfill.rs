@@ -41,6 +41,7 @@ pub(super) fn step(mirror: &Mirror<'_>, major: u32) -> Step {
             failures: failures(mirror, &window),
             pace: Some(pace(mirror)),
             lazy: false,
+            once: false,
         }),
         facts: &["dml.update_window", "tab.vacuum"],
         table: mirror.table(),

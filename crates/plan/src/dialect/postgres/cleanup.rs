@@ -11,9 +11,9 @@
 //! - an updated one keeps its old values, and is copied with them;
 //! - a deleted one is in the copy when its window came first, and takes nothing along that somebody could still ask for;
 //! - one whose key changes is copied under the key at which a window finds it, perhaps under both; where another row has taken
-//!   the key that it was copied under, what that row holds takes its place. Windows are repeated until a pass over the whole
-//!   table changes nothing of the copy: then every row that holds an old value was found under the key that it has, since
-//!   none gets another except by such a change.
+//!   the key that it was copied under, what that row holds takes its place. No number of passes ends that while an application
+//!   goes on changing keys. So one pass brings nearly all rows over, and then one statement, in one snapshot, what has another
+//!   key by then: it reads every row, writes few, and leaves the copy as one made by a single statement would be.
 //!
 //! What NULL and values of before would be refused by goes with the sync: NOT NULL, and every unique index over an old column.
 //! New code writes other values beside the old ones, and such an index would compare them still. It would go with the column.
@@ -52,6 +52,7 @@ pub(super) fn steps(mirror: &Mirror<'_>, going: &[Going<'_>], settle: Vec<Sql>, 
             end_sync(mirror, &now, settle),
             create_empty(mirror, going),
             fill(mirror, going, windows),
+            copy_rest(mirror, going),
             drop(mirror, &now),
         ]),
         Err(why) => steps.extend([copy_whole(mirror, going, why), drop_with_sync(mirror, &now, settle)]),
@@ -125,9 +126,38 @@ fn create(mirror: &Mirror<'_>, going: &[Going<'_>], template: &'static str) -> S
     sql(template, &holes)
 }
 
+fn fill(mirror: &Mirror<'_>, going: &[Going<'_>], Windows { cut, window }: Windows) -> Step {
+    let (table, keeps) = (mirror.table(), mirror.names.keeps());
+    let rows =
+        sql("{window} AND {present}", &[("window", Hole::Sql(&window)), ("present", Hole::Sql(&present(mirror)))]);
+    let (before, fill, fill_unlocked) = (vec![], copy(mirror, going, &rows), None);
+    let (failures, pace, lazy, once) = (None, None, false, true);
+    Work {
+        phase: Phase::Cleanup,
+        title: format!("copy the key and the old columns of {table} to {keeps}"),
+        action: Action::Backfill(Backfill { cut, before, fill, fill_unlocked, failures, pace, lazy, once }),
+        facts: &["dml.copy_window"],
+        table,
+        undo: Undo::Nothing,
+    }
+    .step()
+}
+
+fn copy_rest(mirror: &Mirror<'_>, going: &[Going<'_>]) -> Step {
+    Work {
+        phase: Phase::Cleanup,
+        title: format!("copy to {} what has another key since its window", mirror.names.keeps()),
+        action: Action::Sql(vec![copy(mirror, going, &present(mirror))]),
+        facts: &["dml.copy_rest"],
+        table: mirror.table(),
+        undo: Undo::Nothing,
+    }
+    .step()
+}
+
 /// Nobody changes what a row is copied from. But its key may be another row's by now: a key that is there already takes what
 /// the row that bears it holds.
-fn fill(mirror: &Mirror<'_>, going: &[Going<'_>], Windows { cut, window }: Windows) -> Step {
+fn copy(mirror: &Mirror<'_>, going: &[Going<'_>], rows: &Sql) -> Sql {
     let (table, keeps) = (mirror.table(), mirror.names.keeps());
     let columns = kept_columns(mirror, going);
     let key: Vec<&Ident> = mirror.table.primary_key().iter().collect();
@@ -135,31 +165,20 @@ fn fill(mirror: &Mirror<'_>, going: &[Going<'_>], Windows { cut, window }: Windo
     let each = |template: &'static str| -> Vec<Sql> {
         going.iter().map(|column| sql(template, &[("c", Hole::Name(column.kept_as))])).collect()
     };
-    let fill = sql(
+    sql(
         include_str!("cleanup/copy.sql").trim_end(),
         &[
             ("keeps", Hole::Table(&keeps)),
             ("names", Hole::Names(names)),
             ("columns", Hole::Join(&columns, ", ")),
             ("table", Hole::Table(table)),
-            ("window", Hole::Sql(&window)),
-            ("present", Hole::Sql(&present(mirror))),
+            ("rows", Hole::Sql(rows)),
             ("key", Hole::Names(key)),
             ("takes", Hole::Join(&each("{c} = EXCLUDED.{c}"), ", ")),
             ("is", Hole::Join(&each("kept.{c}"), ", ")),
             ("comes", Hole::Join(&each("EXCLUDED.{c}"), ", ")),
         ],
-    );
-    let (before, fill_unlocked, failures, pace) = (vec![], None, None, None);
-    Work {
-        phase: Phase::Cleanup,
-        title: format!("copy the key and the old columns of {table} to {keeps}"),
-        action: Action::Backfill(Backfill { cut, before, fill, fill_unlocked, failures, pace, lazy: false }),
-        facts: &["dml.copy_window"],
-        table,
-        undo: Undo::Nothing,
-    }
-    .step()
+    )
 }
 
 /// Returns the condition that a row holds an old value.

@@ -147,6 +147,7 @@ pub(super) static FACTS: &[Fact] = &[
     Fact::instant("dml.update_window", RE),
     Fact::instant("dml.select_window", AS),
     Fact::instant("dml.copy_window", AS),
+    Fact::instant("dml.copy_rest", AS).scanning(),
 ];
 
 /// Returns the fact of this id.

@@ -65,6 +65,7 @@ pub(super) fn step(mirror: &Mirror<'_>) -> Step {
             failures: mirror.unconvertible().map(|fails| failures(mirror, &fails)),
             pace: None,
             lazy: false,
+            once: false,
         }),
         facts: &["dml.update_window"],
         table: mirror.name(),

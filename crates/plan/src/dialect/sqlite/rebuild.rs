@@ -313,6 +313,7 @@ impl<'a> Rebuild<'a> {
             failures: None,
             pace: None,
             lazy: false,
+            once: false,
         });
         Work { phase: Phase::Cleanup, title, action, facts: &["dml.copy_window"], table: self.name(), undo }.step()
     }

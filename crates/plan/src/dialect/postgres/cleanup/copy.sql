@@ -1,5 +1,5 @@
 INSERT INTO {keeps} AS kept ({names})
 SELECT {columns} FROM {table}
-WHERE {window} AND {present}
+WHERE {rows}
 ON CONFLICT ({key}) DO UPDATE SET {takes}
 WHERE ROW({is})::pg_catalog.record OPERATOR(pg_catalog.*<>) ROW({comes})::pg_catalog.record

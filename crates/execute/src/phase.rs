@@ -6,7 +6,7 @@ use std::time::Duration;
 use segue_model::ident::MigrationId;
 use segue_model::journal::State;
 use segue_model::plan::Plan;
-use segue_model::step::{Action, Phase, Step};
+use segue_model::step::{Action, Phase, Step, Transaction};
 
 use crate::error::RunError;
 use crate::gate::Unmet;
@@ -232,6 +232,16 @@ fn is_lazy(step: &Step) -> bool {
 /// Returns whether the next step to be done leaves rows to whoever touches them.
 pub(crate) fn stands_before_lazy(steps: &[Step], is_done: impl Fn(&Step) -> bool) -> bool {
     steps.iter().find(|step| !is_done(step)).is_some_and(is_lazy)
+}
+
+/// Returns whether a step that failed or was interrupted may have left a part of itself behind: it is not carried out as a whole
+/// or not at all.
+pub(crate) fn goes_in_parts(step: &Step) -> bool {
+    match &step.action {
+        Action::Sql(_) | Action::Verify(_) | Action::Gate(_) => step.transaction == Transaction::None,
+        Action::Settled { .. } | Action::Backfill(_) => true,
+        Action::Snapshot(snapshot) => snapshot.copy.is_some(),
+    }
 }
 
 /// Returns whether a step changes the application's tables, so that what was verified before it may not hold after it.

@@ -8,7 +8,7 @@ use segue_model::journal::{Event, Mark, Record, State};
 use segue_model::plan::{Plan, Strategy};
 use segue_model::session::{Begin, Fail, Journal, Session};
 use segue_model::sql::Sql;
-use segue_model::step::{Action, Step, Transaction, Undo};
+use segue_model::step::{Step, Undo};
 use segue_model::value::{Row, Value};
 
 use crate::clock::Clock;
@@ -18,6 +18,7 @@ use crate::guard::{Patience, persist};
 use crate::hand::{Hand, Handed, own, within};
 use crate::observer::Progress;
 use crate::outcome::Outcome;
+use crate::phase::goes_in_parts;
 use crate::run::{Run, Said};
 
 /// How long a transaction that only writes the journal waits for a lock.
@@ -135,12 +136,7 @@ impl Running<'_> {
     /// Returns whether something of the step may be in the database. One that failed or was interrupted in its
     /// transaction left nothing behind.
     pub(crate) fn may_be_there(&self, step: &Step) -> bool {
-        let in_parts = match &step.action {
-            Action::Sql(_) | Action::Verify(_) | Action::Gate(_) => step.transaction == Transaction::None,
-            Action::Settled { .. } | Action::Backfill(_) => true,
-            Action::Snapshot(snapshot) => snapshot.copy.is_some(),
-        };
-        self.is_done(step.id) || self.is_undoing(step.id) || (in_parts && self.is_open(step.id))
+        self.is_done(step.id) || self.is_undoing(step.id) || (goes_in_parts(step) && self.is_open(step.id))
     }
 
     fn last_mark(&self, step: u32, of: &[Mark]) -> Option<Mark> {

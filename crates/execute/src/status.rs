@@ -4,12 +4,12 @@ use segue_model::journal::{Checkpoint, Event, Holder, Mark, Orders, Record, Stat
 use segue_model::plan::Plan;
 use segue_model::plan_file::from_json;
 use segue_model::session::{Fail, Journal, Session};
-use segue_model::step::{Action, Phase, Step, Transaction, Undo};
+use segue_model::step::{Action, Phase, Step, Undo};
 
 use crate::engage::is_over;
 use crate::figures::Report;
 use crate::meanwhile::{Meanwhile, meanwhile};
-use crate::phase::{changes_tables, stands_before_lazy};
+use crate::phase::{changes_tables, goes_in_parts, stands_before_lazy};
 use crate::shape::expected_shape;
 
 /// How far a migration is.
@@ -63,10 +63,9 @@ impl MigrationStatus {
     pub fn has_no_way_back(&self) -> bool {
         let may_be_there = |step: &Step| {
             let mark = self.steps.iter().find(|at| at.id == step.id).and_then(|at| at.mark);
-            let whole = step.transaction == Transaction::Own && matches!(step.action, Action::Sql(_));
             match mark {
                 Some(Mark::Done) => true,
-                Some(Mark::Intent | Mark::Failed) => !whole,
+                Some(Mark::Intent | Mark::Failed) => goes_in_parts(step),
                 Some(Mark::UndoIntent | Mark::Undone) | None => false,
             }
         };
@@ -127,10 +126,9 @@ fn drift(session: &mut dyn Session, plan: &Plan, events: &[Event]) -> Result<Opt
 /// Returns whether a step, or its undo, was begun and not ended, and is not carried out as a whole or not at all.
 fn is_in_parts(step: &Step, events: &[Event]) -> bool {
     let last = events.iter().rev().find(|event| event.step == step.id);
-    let own = step.transaction == Transaction::Own && matches!(step.action, Action::Sql(_));
     match last.map(|event| event.mark) {
         Some(Mark::Intent | Mark::Failed) => {
-            changes_tables(step) && !own && !matches!(step.action, Action::Backfill(_))
+            changes_tables(step) && goes_in_parts(step) && !matches!(step.action, Action::Backfill(_))
         }
         Some(Mark::UndoIntent) => !step.undo.steps().is_empty(),
         Some(Mark::Done | Mark::Undone) | None => false,

@@ -14,7 +14,7 @@ const ROWS_FIRST: u32 = 200;
 /// The time that a window should take: nobody else can write meanwhile.
 const WINDOW_MS: u32 = 10;
 
-/// Three times as long as it kept the others out, it lets them in. SQLite's lock has no queue: who waits for it looks again
+/// Three times as long as it kept the others out, it lets them in; the runner cuts rests that need not be so long. SQLite's lock has no queue: who waits for it looks again
 /// after 1, 3, 8, 18, 33, 53, 78, 103, 128, 178 ms and so on, and the larger the part of the time in which it is free, the
 /// sooner a look finds it so. Windows of 20 ms and rests as long were measured to keep some writers out for 435 ms.
 const REST_PERCENT: u32 = 300;

@@ -1,10 +1,26 @@
 //! What the user wants to become true.
 
+mod column;
+mod constraint;
+mod index;
+mod naming;
+mod object;
+mod partition;
+mod rows;
+
 use serde::{Deserialize, Serialize};
 
 use crate::expr::Expr;
 use crate::ident::{Ident, MigrationId, TableRef};
 use crate::sql::TypeName;
+
+pub use column::{ColumnChange, ColumnProperty};
+pub use constraint::{ConstraintAction, ConstraintChange, NewConstraint, References};
+pub use index::{IndexChange, NewIndex};
+pub use naming::NamingChange;
+pub use object::{ObjectChange, ObjectUndo};
+pub use partition::{PartitionAction, PartitionChange};
+pub use rows::RowsChange;
 
 /// Where something stands in a file. Lines and columns count from 1; columns count characters.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -110,6 +126,20 @@ pub enum Change {
         /// Column and expression, in the order written.
         assignments: Vec<(Ident, Expr)>,
     },
+    /// A property of a column that stays, or its NULLs.
+    Column(ColumnChange),
+    /// A constraint.
+    Constraint(ConstraintChange),
+    /// An index of a table that exists, or that stands alone.
+    Index(IndexChange),
+    /// A partition.
+    Partition(PartitionChange),
+    /// A name, or a table that goes away.
+    Naming(NamingChange),
+    /// Anything else that is carried out as it is written, or refused with the reason.
+    Object(ObjectChange),
+    /// Rows that follow from the rows of another table.
+    Rows(RowsChange),
     /// SQL that is understood, and that this version does not carry out yet.
     NotYet {
         /// What it is, in the words of the SQL: `RENAME COLUMN`, `UPDATE of an existing column`.
@@ -171,4 +201,76 @@ pub enum Directive {
     Depends(MigrationId),
     /// A directive that is known, and that this version does not carry out yet (`rows …`).
     NotYet(String),
+}
+
+impl Change {
+    /// Returns the table that it is about, where it names one.
+    pub fn table(&self) -> Option<&TableRef> {
+        match self {
+            Self::CreateTable { table }
+            | Self::CreateIndex { table, .. }
+            | Self::AddColumn { table, .. }
+            | Self::DropColumn { table, .. }
+            | Self::SetNotNull { table, .. }
+            | Self::AlterType { table, .. }
+            | Self::Transform { table, .. } => Some(table),
+            Self::Column(column) => Some(&column.table),
+            Self::Constraint(constraint) => Some(&constraint.table),
+            Self::Index(index) => index.table(),
+            Self::Partition(partition) => Some(&partition.table),
+            Self::Naming(naming) => Some(naming.table()),
+            Self::Object(object) => object.table.as_ref(),
+            Self::Rows(rows) => Some(&rows.from),
+            Self::NotYet { table, .. } => table.as_ref(),
+            Self::Opaque { .. } => None,
+        }
+    }
+
+    /// Returns further tables that it names: whose structure its plan depends on.
+    pub fn other_tables(&self) -> Vec<&TableRef> {
+        match self {
+            Self::Constraint(ConstraintChange { what: ConstraintAction::Add(new), .. }) => {
+                new.references.iter().map(|references| &references.table).collect()
+            }
+            Self::Partition(partition) => vec![&partition.partition],
+            Self::Rows(rows) => vec![&rows.into],
+            _ => vec![],
+        }
+    }
+
+    /// Returns the columns of its table that it names, where it is one of the changes that stand by themselves.
+    pub fn named_columns(&self) -> Vec<&Ident> {
+        match self {
+            Self::Column(column) => vec![&column.column],
+            Self::Constraint(ConstraintChange { what: ConstraintAction::Add(new), .. }) => {
+                let checked = new.check.iter().flat_map(Expr::columns);
+                new.columns.iter().chain(checked).collect()
+            }
+            Self::Index(IndexChange::Create(new)) => new.columns.iter().collect(),
+            Self::Naming(NamingChange::Column { column, .. }) => vec![column],
+            _ => vec![],
+        }
+    }
+
+    /// Returns the word for verdicts: `add_column`.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::CreateTable { .. } => "create_table",
+            Self::CreateIndex { .. } => "create_index",
+            Self::AddColumn { .. } => "add_column",
+            Self::DropColumn { .. } => "drop_column",
+            Self::SetNotNull { .. } => "set_not_null",
+            Self::AlterType { .. } => "alter_type",
+            Self::Transform { .. } => "update",
+            Self::Column(column) => column.kind(),
+            Self::Constraint(constraint) => constraint.kind(),
+            Self::Index(index) => index.kind(),
+            Self::Partition(partition) => partition.kind(),
+            Self::Naming(naming) => naming.kind(),
+            Self::Object(object) => object.kind(),
+            Self::Rows(_) => "rows",
+            Self::NotYet { .. } => "not_yet",
+            Self::Opaque { .. } => "opaque",
+        }
+    }
 }

@@ -85,6 +85,11 @@ impl Sql {
         Self(statement.text.clone())
     }
 
+    /// Returns a part of the user's statement as written.
+    pub fn written(part: &Written) -> Self {
+        Self(part.0.clone())
+    }
+
     /// Returns an expression or a definition as the server's own catalog prints it: a default, an index's predicate.
     pub fn of_catalog(printed: &str) -> Self {
         Self(printed.to_owned())
@@ -123,6 +128,23 @@ impl Hole<'_> {
             Self::Join(all, separator) => all.iter().map(Sql::as_str).collect::<Vec<_>>().join(separator),
             Self::Body(sql) => quoting.literal(&sql.0),
         }
+    }
+}
+
+/// A part of a user's statement, as written and understood: a command of an ALTER TABLE, the definition of a constraint. Only
+/// `parse` makes one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written(String);
+
+impl Written {
+    /// Returns a part of a statement that was parsed.
+    pub fn parsed(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// Returns the text.
+    pub fn as_str(&self) -> &str {
+        &self.0
     }
 }
 

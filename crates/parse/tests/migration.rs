@@ -63,6 +63,15 @@ fn of_change(change: &Change) -> String {
             format!("type {table}.{column} {to}{using}")
         }
         Change::Transform { table, assignments } => format!("transform {table}: {}", of_assignments(assignments)),
+        Change::Column(_)
+        | Change::Constraint(_)
+        | Change::Index(_)
+        | Change::Partition(_)
+        | Change::Naming(_)
+        | Change::Object(_)
+        | Change::Rows(_) => {
+            format!("{}{}", change.kind(), change.table().map_or(String::new(), |table| format!(" [{table}]")))
+        }
         Change::NotYet { what, table } => {
             format!("not yet {what}{}", table.as_ref().map_or(String::new(), |table| format!(" [{table}]")))
         }

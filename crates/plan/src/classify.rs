@@ -8,7 +8,6 @@ use segue_model::verdict::{Finding, Label, Verdict};
 use crate::dialect::dialect;
 use crate::operation::Context;
 use crate::rule::{Subject, findings};
-use crate::wanted::table_of;
 
 /// Returns a verdict for each change whose cost the facts know, in file order.
 pub(crate) fn classify(context: &Context<'_>) -> Vec<Verdict> {
@@ -19,7 +18,7 @@ pub(crate) fn classify(context: &Context<'_>) -> Vec<Verdict> {
 pub(crate) fn all_findings(context: &Context<'_>) -> Vec<Finding> {
     let dialect = dialect(context.catalog.engine);
     let of_change = |change: &Located<Change>| {
-        let table = table_of(&change.what).and_then(|table| context.catalog.find(table));
+        let table = change.what.table().and_then(|table| context.catalog.find(table));
         findings(&Subject { change, context, table, cost: dialect.cost(change, context) })
     };
     context.migration.changes.iter().flat_map(of_change).collect()
@@ -27,12 +26,12 @@ pub(crate) fn all_findings(context: &Context<'_>) -> Vec<Finding> {
 
 fn verdict(change: &Located<Change>, context: &Context<'_>) -> Option<Verdict> {
     let cost = dialect(context.catalog.engine).cost(change, context)?;
-    let named = table_of(&change.what);
+    let named = change.what.table();
     let table = named.and_then(|table| context.catalog.find(table));
     let findings = findings(&Subject { change, context, table, cost: Some(cost) });
     Some(Verdict {
         statement: change.statement? + 1,
-        change: kind(&change.what).to_owned(),
+        change: change.what.kind().to_owned(),
         table: named.map_or_else(String::new, |named| shown(named, table, context.catalog)),
         label: if cost.compatible { Label::Expand } else { Label::Contract },
         lock: cost.lock,
@@ -51,19 +50,5 @@ fn shown(named: &TableRef, table: Option<&Table>, catalog: &Catalog) -> String {
         (Some(table), ..) => table.name.to_string(),
         (None, None, Some(schema)) => format!("{schema}.{}", named.name),
         (None, ..) => named.to_string(),
-    }
-}
-
-fn kind(change: &Change) -> &'static str {
-    match change {
-        Change::CreateTable { .. } => "create_table",
-        Change::CreateIndex { .. } => "create_index",
-        Change::AddColumn { .. } => "add_column",
-        Change::DropColumn { .. } => "drop_column",
-        Change::SetNotNull { .. } => "set_not_null",
-        Change::AlterType { .. } => "alter_type",
-        Change::Transform { .. } => "update",
-        Change::NotYet { .. } => "not_yet",
-        Change::Opaque { .. } => "opaque",
     }
 }

@@ -1,16 +1,16 @@
 //! Changes and directives → operations: what of a file belongs together.
 
 use segue_model::catalog::{Catalog, Table};
-use segue_model::change::{Change, Migration, Place};
+use segue_model::change::{Change, Located, Migration, Place};
 use segue_model::expr::{Expr, Nullness};
 use segue_model::ident::Ident;
 
 use crate::figures::{listed, typed, typed_table};
-use crate::operation::{AsWritten, AsWrittenKind, Fill, NewSide, OldSide, Operation, Pair, Retype};
+use crate::operation::{AsWritten, AsWrittenKind, Fill, Native, NewSide, OldSide, Operation, Pair, Retype, Stage};
 use crate::refusal::{Refusal, Refused};
 use crate::transform::{not_total, respell};
 use crate::wanted::{
-    Added, Dropped, OfTable, Retyped, Transform, in_primary_key, no_column, not_synced_yet, not_yet, wanted,
+    Added, Alone, Dropped, OfTable, Retyped, Transform, in_primary_key, no_column, not_synced_yet, not_yet, wanted,
 };
 
 /// Returns the operations that a file means, in file order.
@@ -25,6 +25,8 @@ pub fn group<'a>(migration: &'a Migration, catalog: &'a Catalog) -> Result<Vec<O
         operations.extend(grouper.operations());
         refused.extend(grouper.refused);
     }
+    operations
+        .extend(wanted.elsewhere.iter().map(|alone| Operation::Native(native(migration, None, alone, Stage::Now))));
     refused.extend(operations.iter().flat_map(|operation| not_total(operation, catalog)));
     if !refused.is_empty() {
         return Err(sorted(refused));
@@ -86,8 +88,10 @@ impl<'w, 'a> Grouper<'w, 'a> {
         let backs: Vec<Back<'w, 'a>> = self.of.dropped.iter().map(|dropped| self.back(dropped)).collect();
         let mut operations = self.fills(&forwards);
         operations.extend(self.pairs(&forwards, &backs));
-        operations.extend(self.as_written(&backs));
+        operations.extend(self.as_written());
+        operations.extend(self.plain_drops(&backs));
         operations.extend(self.retypes());
+        operations.extend(self.natives());
         if operations.iter().any(needs_sync)
             && let Some(refusal) = not_synced_yet(self.of.table)
         {
@@ -292,7 +296,7 @@ impl<'w, 'a> Grouper<'w, 'a> {
 
     /// What neither is filled nor replaces anything: statements that are safe as they stand, or columns of which too
     /// little is said.
-    fn as_written(&mut self, backs: &[Back<'w, 'a>]) -> Vec<Operation<'a>> {
+    fn as_written(&mut self) -> Vec<Operation<'a>> {
         let mut statements: Vec<usize> = vec![];
         for added in self.of.added.iter().filter(|added| added.forward.is_none() && !added.refused) {
             if let Some(refusal) = self.not_as_written(added) {
@@ -300,9 +304,6 @@ impl<'w, 'a> Grouper<'w, 'a> {
             } else if !statements.contains(&added.statement) {
                 statements.push(added.statement);
             }
-        }
-        for back in backs {
-            self.refuse_plain_drop(back);
         }
         statements.into_iter().filter_map(|statement| self.as_written_statement(statement)).collect()
     }
@@ -341,18 +342,29 @@ impl<'w, 'a> Grouper<'w, 'a> {
         }
     }
 
-    fn refuse_plain_drop(&mut self, back: &Back<'w, 'a>) {
+    /// Columns that go away without one that takes their place.
+    fn plain_drops(&self, backs: &[Back<'w, 'a>]) -> Vec<Operation<'a>> {
+        let plain = backs.iter().filter(|back| self.is_plain_drop(back));
+        let changes = plain.filter_map(|back| {
+            let said = |change: &&Located<Change>| {
+                let drops = matches!(&change.what, Change::DropColumn { column, .. } if self.catalog.same(column, &back.dropped.column.name));
+                drops && change.at == *back.dropped.at
+            };
+            let change = self.migration.changes.iter().find(said)?;
+            let alone = Alone { change: &change.what, statement: back.dropped.statement, at: back.dropped.at };
+            Some(Operation::Native(native(self.migration, Some(self.of.table), &alone, Stage::Now)))
+        });
+        changes.collect()
+    }
+
+    fn is_plain_drop(&self, back: &Back<'w, 'a>) -> bool {
         let column = &back.dropped.column.name;
         let forward = self.of.added.iter().filter_map(|added| added.forward);
         let mut reads = forward.flat_map(|transform| transform.expr.columns());
         let read = reads.any(|read| self.catalog.same(read, column));
         // Missing its forward transform is said where the new column is added.
         let pairs_with = self.of.added.iter().any(|added| self.back_reads(back.dropped, &added.column.name));
-        if !read && !pairs_with {
-            let what = format!("DROP COLUMN `{column}` without a column that replaces it");
-            let instead = "Leave it out, or say what takes its place by an UPDATE of the new column that reads it.";
-            self.refuse(not_yet(what, instead), back.dropped.at);
-        }
+        !read && !pairs_with
     }
 
     /// Returns the statement as it stands; it must do nothing else than adding columns that are safe.
@@ -406,6 +418,43 @@ impl<'w, 'a> Grouper<'w, 'a> {
         unknown.is_empty()
     }
 
+    fn natives(&mut self) -> Vec<Operation<'a>> {
+        let of = self.of;
+        let mut natives = vec![];
+        for alone in &of.alone {
+            if let Some(stage) = self.stage(alone) {
+                natives.push(Operation::Native(native(self.migration, Some(of.table), alone, stage)));
+            }
+        }
+        natives
+    }
+
+    /// Returns when all columns are there that the change names; a refusal for one that never is, or that goes away.
+    fn stage(&mut self, alone: &Alone<'a>) -> Option<Stage> {
+        let mut stage = Stage::Now;
+        let before = self.refused.len();
+        for named in alone.change.named_columns() {
+            if let Some(added) = self.added(named) {
+                stage = stage.max(if added.forward.is_some() { Stage::Filled } else { Stage::Added });
+            } else if let Some(column) = self.catalog.column(self.of.table, named) {
+                self.refuse_going(&column.name, alone);
+            } else {
+                let names = self.of.table.columns.iter().map(|c| c.name.as_str());
+                self.refuse(no_column(self.of.table, named, names), alone.at);
+            }
+        }
+        (self.refused.len() == before).then_some(stage)
+    }
+
+    /// A column that this file also replaces or changes is another one afterwards.
+    fn refuse_going(&mut self, column: &Ident, alone: &Alone<'a>) {
+        let retyped = self.of.retyped.iter().any(|retyped| retyped.column.name == *column);
+        if self.dropped(column).is_some() || retyped {
+            let what = format!("a change of `{column}` in the file that also drops it or changes its type");
+            self.refuse(not_yet(what, "Do it in a migration of its own."), alone.at);
+        }
+    }
+
     fn added(&self, column: &Ident) -> Option<&'w Added<'a>> {
         self.of.added.iter().find(|added| self.catalog.same(&added.column.name, column))
     }
@@ -424,9 +473,21 @@ impl<'w, 'a> Grouper<'w, 'a> {
     }
 }
 
+fn native<'a>(migration: &'a Migration, table: Option<&'a Table>, alone: &Alone<'a>, stage: Stage) -> Native<'a> {
+    let of_statement = migration.changes.iter().filter(|change| change.statement == Some(alone.statement));
+    Native {
+        table,
+        change: alone.change,
+        statement: &migration.statements[alone.statement],
+        only: of_statement.count() == 1,
+        at: alone.at,
+        stage,
+    }
+}
+
 fn needs_sync(operation: &Operation<'_>) -> bool {
     match operation {
-        Operation::AsWritten(_) => false,
+        Operation::AsWritten(_) | Operation::Native(_) => false,
         Operation::Fill(_) | Operation::Pair(_) | Operation::Retype(_) => true,
     }
 }

@@ -1,7 +1,7 @@
 //! What the changes of a file mean together: the unit that a dialect turns into steps.
 
 use segue_model::catalog::{Catalog, Column, Table};
-use segue_model::change::{Migration, NewColumn, Place, Statement};
+use segue_model::change::{Change, ColumnProperty, Migration, NamingChange, NewColumn, Place, Statement};
 use segue_model::expr::Expr;
 use segue_model::ident::Ident;
 use segue_model::probe::Answers;
@@ -57,6 +57,8 @@ pub enum Operation<'a> {
     Pair(Pair<'a>),
     /// (c) Another type under the same name.
     Retype(Retype<'a>),
+    /// A change that stands by itself: the engine's own safe sequence, or both shapes side by side.
+    Native(Native<'a>),
 }
 
 /// See [`Operation::AsWritten`].
@@ -170,6 +172,54 @@ pub struct Retype<'a> {
     pub at: &'a Place,
 }
 
+/// See [`Operation::Native`].
+#[derive(Debug, Clone)]
+pub struct Native<'a> {
+    /// The table, where the change names one that exists.
+    pub table: Option<&'a Table>,
+    /// The change.
+    pub change: &'a Change,
+    /// The statement that says it.
+    pub statement: &'a Statement,
+    /// The statement says nothing else.
+    pub only: bool,
+    /// Where.
+    pub at: &'a Place,
+    /// When the columns that it names are there.
+    pub stage: Stage,
+}
+
+/// When the columns are there that a [`Native`] names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stage {
+    /// They are there already, or it names none.
+    Now,
+    /// One of them is added by this file, and has its values at once.
+    Added,
+    /// One of them is added by this file and filled by windows.
+    Filled,
+}
+
+impl Native<'_> {
+    /// Returns whether code that runs now needs what the change takes away, so that it stays until contract: then the plan has
+    /// all phases, and not only those that run at once.
+    pub fn keeps_old_shape(&self) -> bool {
+        match self.change {
+            Change::DropColumn { .. } => true,
+            Change::Naming(naming) => match naming {
+                NamingChange::Table { .. }
+                | NamingChange::Column { .. }
+                | NamingChange::Schema { .. }
+                | NamingChange::DropTable { .. } => true,
+                NamingChange::Constraint { .. } => false,
+            },
+            Change::Column(column) => matches!(column.what, ColumnProperty::Fill(_)),
+            Change::Rows(_) => true,
+            _ => false,
+        }
+    }
+}
+
 impl<'a> Operation<'a> {
     /// Returns where the file says it.
     pub fn at(&self) -> &'a Place {
@@ -178,6 +228,7 @@ impl<'a> Operation<'a> {
             Self::Fill(fill) => fill.at,
             Self::Pair(pair) => pair.at,
             Self::Retype(retype) => retype.at,
+            Self::Native(native) => native.at,
         }
     }
 
@@ -186,6 +237,12 @@ impl<'a> Operation<'a> {
         match self {
             Self::AsWritten(_) => false,
             Self::Fill(_) | Self::Pair(_) | Self::Retype(_) => true,
+            Self::Native(native) => match native.change {
+                Change::Column(column) => matches!(column.what, ColumnProperty::Fill(_)),
+                Change::Naming(naming) => matches!(naming, NamingChange::Column { .. }),
+                Change::Rows(_) => true,
+                _ => false,
+            },
         }
     }
 
@@ -197,6 +254,7 @@ impl<'a> Operation<'a> {
             Self::Fill(fill) => Some(fill.table),
             Self::Pair(pair) => Some(pair.table),
             Self::Retype(retype) => Some(retype.table),
+            Self::Native(native) => native.table,
         }
     }
 }

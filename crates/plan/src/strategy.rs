@@ -8,7 +8,7 @@ use segue_model::step::{Phase, Step, Undo};
 
 use crate::dialect::dialect;
 use crate::figures::{listed, lock, rows, shown_type};
-use crate::operation::{Context, Fill, Operation, Pair, Retype};
+use crate::operation::{Context, Fill, Native, Operation, Pair, Retype};
 use crate::refusal::{Refusal, Refused};
 use crate::rule::{RULES, rule};
 
@@ -21,7 +21,9 @@ pub(crate) const LAZY: &str = "lazy";
 /// Returns the strategy and the reason for it.
 pub(crate) fn choose(operations: &[Operation<'_>], context: &Context<'_>) -> (Strategy, String) {
     let reasons: Vec<String> = operations.iter().filter_map(|operation| reason(operation, context)).collect();
+    let native = operations.iter().any(|operation| matches!(operation, Operation::Native(_)));
     match reasons.as_slice() {
+        [] if native => (Strategy::Native, native_reason(operations, context)),
         [] => (Strategy::Additive, additive_reason(operations)),
         [only] => (Strategy::ExpandContract, format!("Both shapes are kept side by side, because {only}.")),
         [first, rest @ ..] => {
@@ -52,9 +54,33 @@ fn additive_reason(operations: &[Operation<'_>]) -> String {
     }
 }
 
+/// The engine's own sequence: what as written would cost, where it costs more than a short lock.
+fn native_reason(operations: &[Operation<'_>], context: &Context<'_>) -> String {
+    let dialect = dialect(context.catalog.engine);
+    let costly = context.migration.changes.iter().find_map(|change| {
+        let cost = dialect.cost(change, context)?;
+        let table = change.what.table().and_then(|table| context.catalog.find(table))?;
+        let does = if cost.rewrites { "write again" } else { "read" };
+        (cost.scans && cost.lock.blocks() >= Blocks::Writes).then(|| {
+            format!("as written it would {does} {} of `{}` under {}", rows(table), table.name.name, lock(cost.lock))
+        })
+    });
+    match costly {
+        Some(costly) => format!("The server's own safe sequence is followed, because {costly}."),
+        None => additive_reason(operations),
+    }
+}
+
+fn kept_reason(native: &Native<'_>) -> String {
+    let table =
+        native.table.map_or_else(String::new, |table| format!("`{}` has {} and ", table.name.name, rows(table)));
+    format!("{table}running code still uses what {} takes away", native.change.kind().replace('_', " "))
+}
+
 /// Why an operation cannot run as written.
 fn reason(operation: &Operation<'_>, context: &Context<'_>) -> Option<String> {
     match operation {
+        Operation::Native(native) => native.keeps_old_shape().then(|| kept_reason(native)),
         Operation::AsWritten(_) => None,
         Operation::Fill(fill) => Some(fill_reason(fill)),
         Operation::Pair(pair) => Some(pair_reason(pair)),
@@ -131,7 +157,9 @@ fn refused_lazy(chosen: Option<Strategy>, moves: bool) -> Option<Refusal> {
 }
 
 fn refused_strategy(name: &str, chosen: Option<Strategy>) -> Option<Refusal> {
-    let ours = [Strategy::Additive, Strategy::ExpandContract].into_iter().find(|strategy| strategy.name() == name);
+    let ours = [Strategy::Additive, Strategy::Native, Strategy::ExpandContract]
+        .into_iter()
+        .find(|strategy| strategy.name() == name);
     match (ours, chosen) {
         (Some(ours), Some(chosen)) if ours != chosen => Some(Refusal::Impossible {
             what: format!("strategy {name}"),

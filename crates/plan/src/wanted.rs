@@ -20,6 +20,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) of_new_tables: Vec<AsWritten<'a>>,
     /// What becomes of tables that exist.
     pub(crate) tables: Vec<OfTable<'a>>,
+    /// What stands by itself and names no table.
+    pub(crate) elsewhere: Vec<Alone<'a>>,
 }
 
 /// What a file wants of one table that exists.
@@ -28,6 +30,14 @@ pub(crate) struct OfTable<'a> {
     pub(crate) added: Vec<Added<'a>>,
     pub(crate) dropped: Vec<Dropped<'a>>,
     pub(crate) retyped: Vec<Retyped<'a>>,
+    pub(crate) alone: Vec<Alone<'a>>,
+}
+
+/// A change that stands by itself.
+pub(crate) struct Alone<'a> {
+    pub(crate) change: &'a Change,
+    pub(crate) statement: usize,
+    pub(crate) at: &'a Place,
 }
 
 /// A column that is added.
@@ -79,7 +89,7 @@ pub(crate) struct Transform<'a> {
 
 /// Returns what the file wants, and what of it names things that are not there.
 pub(crate) fn wanted<'a>(migration: &'a Migration, catalog: &'a Catalog) -> (Wanted<'a>, Vec<Refused>) {
-    let wanted = Wanted { of_new_tables: vec![], tables: vec![] };
+    let wanted = Wanted { of_new_tables: vec![], tables: vec![], elsewhere: vec![] };
     let mut reader = Reader { migration, catalog, created: vec![], wanted, refused: vec![] };
     reader.read_structure();
     reader.read_transforms();
@@ -91,27 +101,13 @@ pub(crate) fn wanted<'a>(migration: &'a Migration, catalog: &'a Catalog) -> (Wan
 pub(crate) fn touched(migration: &Migration, catalog: &Catalog) -> Vec<TableName> {
     let files = std::iter::once(migration).chain(migration.down.as_deref());
     let named = files.flat_map(|file| {
-        let changes = file.changes.iter().filter_map(|change| table_of(&change.what));
+        let changes =
+            file.changes.iter().flat_map(|change| change.what.table().into_iter().chain(change.what.other_tables()));
         changes.chain(file.directives.iter().filter_map(|directive| table_of_directive(&directive.what)))
     });
     let found: BTreeSet<TableName> =
         named.filter_map(|table| catalog.find(table)).map(|table| table.name.clone()).collect();
     found.into_iter().collect()
-}
-
-/// Returns the table that a change names.
-pub(crate) fn table_of(change: &Change) -> Option<&TableRef> {
-    match change {
-        Change::CreateTable { table }
-        | Change::CreateIndex { table, .. }
-        | Change::AddColumn { table, .. }
-        | Change::DropColumn { table, .. }
-        | Change::SetNotNull { table, .. }
-        | Change::AlterType { table, .. }
-        | Change::Transform { table, .. } => Some(table),
-        Change::NotYet { table, .. } => table.as_ref(),
-        Change::Opaque { .. } => None,
-    }
 }
 
 fn table_of_directive(directive: &Directive) -> Option<&TableRef> {
@@ -152,6 +148,13 @@ impl<'a> Reader<'a> {
                     self.alter_type((table, column), to, using.as_ref(), change);
                 }
                 Change::SetNotNull { .. } | Change::Transform { .. } => {}
+                Change::Column(_)
+                | Change::Constraint(_)
+                | Change::Index(_)
+                | Change::Partition(_)
+                | Change::Naming(_)
+                | Change::Object(_)
+                | Change::Rows(_) => self.alone(change.what.table(), change),
                 Change::NotYet { what, .. } => self.refuse(not_yet(what.clone(), LATER), &change.at),
                 Change::Opaque { what } => self.refuse(Refusal::Opaque { what: what.clone() }, &change.at),
             }
@@ -173,6 +176,13 @@ impl<'a> Reader<'a> {
                 | Change::AddColumn { .. }
                 | Change::DropColumn { .. }
                 | Change::AlterType { .. }
+                | Change::Column(_)
+                | Change::Constraint(_)
+                | Change::Index(_)
+                | Change::Partition(_)
+                | Change::Naming(_)
+                | Change::Object(_)
+                | Change::Rows(_)
                 | Change::NotYet { .. }
                 | Change::Opaque { .. } => {}
             }
@@ -249,10 +259,7 @@ impl<'a> Reader<'a> {
                 let what = AsWrittenKind::CreateIndex { index: index.cloned(), schema: name.schema, table: name.name };
                 self.write(change, what);
             }
-            Target::Existing(_) => {
-                let what = "CREATE INDEX on a table that exists already".to_owned();
-                self.refuse(not_yet(what, "Leave it out of this file, and build the index by hand."), &change.at);
-            }
+            Target::Existing(at) => self.alone_in(at, change),
             Target::Refused => {}
         }
     }
@@ -340,9 +347,8 @@ impl<'a> Reader<'a> {
             Target::Existing(at) => {
                 if let Some(added) = self.added(at, column) {
                     added.set_not_null = Some(&change.at);
-                } else if let Some(column) = self.old_column(at, column, &change.at) {
-                    let what = format!("SET NOT NULL on `{}`, a column that exists already", column.name);
-                    self.refuse(not_yet(what, LATER), &change.at);
+                } else if self.old_column(at, column, &change.at).is_some() {
+                    self.alone_in(at, change);
                 }
             }
             Target::Refused => {}
@@ -454,7 +460,38 @@ impl<'a> Reader<'a> {
         self.wanted.of_new_tables.push(AsWritten { statement, at: &change.at, what });
     }
 
+    /// A change that stands by itself. One of a table of this file runs as written.
+    fn alone(&mut self, table: Option<&TableRef>, change: &'a Located<Change>) {
+        let Some(table) = table else {
+            let Some(statement) = change.statement else { return };
+            return self.wanted.elsewhere.push(Alone { change: &change.what, statement, at: &change.at });
+        };
+        match self.named(table, &change.at) {
+            Target::New(name) => self.alter_new_table(name, change),
+            Target::Existing(at) => self.alone_in(at, change),
+            Target::Refused => {}
+        }
+    }
+
+    fn alone_in(&mut self, at: usize, change: &'a Located<Change>) {
+        let Some(statement) = change.statement else { return };
+        self.wanted.tables[at].alone.push(Alone { change: &change.what, statement, at: &change.at });
+    }
+
     fn target(&mut self, table: &TableRef, place: &Place) -> Target {
+        let target = self.named(table, place);
+        let Target::Existing(at) = target else { return target };
+        match not_alterable(self.wanted.tables[at].table) {
+            Some(refusal) => {
+                self.refuse_once(refusal, place);
+                Target::Refused
+            }
+            None => target,
+        }
+    }
+
+    /// Returns what a name stands for, whatever kind of table it is.
+    fn named(&mut self, table: &TableRef, place: &Place) -> Target {
         if let Some(created) = self.created_as(table) {
             return Target::New(created.clone());
         }
@@ -463,13 +500,15 @@ impl<'a> Reader<'a> {
             self.refuse_once(Refusal::NoTable { table: table.to_string(), nearest }, place);
             return Target::Refused;
         };
-        if let Some(refusal) = not_alterable(found) {
-            self.refuse_once(refusal, place);
-            return Target::Refused;
-        }
         let known = self.wanted.tables.iter().position(|of| of.table.name == found.name);
         Target::Existing(known.unwrap_or_else(|| {
-            self.wanted.tables.push(OfTable { table: found, added: vec![], dropped: vec![], retyped: vec![] });
+            self.wanted.tables.push(OfTable {
+                table: found,
+                added: vec![],
+                dropped: vec![],
+                retyped: vec![],
+                alone: vec![],
+            });
             self.wanted.tables.len() - 1
         }))
     }

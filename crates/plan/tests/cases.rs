@@ -56,6 +56,7 @@ fn shown(operation: &Operation<'_>) -> String {
             format!("pair {} ⇄ {}", new.collect::<Vec<_>>().join(", "), old.collect::<Vec<_>>().join(", "))
         }
         Operation::Retype(retype) => format!("retype {} to {}", retype.column.name, retype.to),
+        Operation::Native(native) => format!("{} on its own, {:?}", native.change.kind(), native.stage),
     }
 }
 

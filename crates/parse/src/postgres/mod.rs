@@ -1,9 +1,16 @@
 //! PostgreSQL's SQL, by its own parser (`pg_query`).
 
+mod column;
+mod constraint;
 mod expr;
 mod function;
+mod index;
 mod lex;
 mod name;
+mod naming;
+mod object;
+mod partition;
+mod rows;
 mod statement;
 mod syntax;
 #[cfg(test)]

@@ -8,9 +8,9 @@ use pg_query::protobuf::{
 use segue_model::change::{Change, NewColumn};
 use segue_model::expr::Expr;
 use segue_model::ident::{Ident, TableRef};
-use segue_model::sql::TypeName;
+use segue_model::sql::{TypeName, Written};
 
-use super::{Postgres, expr, name, syntax};
+use super::{Postgres, column, constraint, expr, index, name, naming, object, partition, rows, syntax};
 use crate::grammar::{Found, Mention, Wanted, if_missing, not_yet};
 use crate::problem::Fault;
 use crate::token::{Kind, Token, find_at_top, head, listed, segments, span};
@@ -19,7 +19,22 @@ use crate::update;
 /// Returns what the statement wants.
 pub(super) fn read(text: &str, tokens: &[Token]) -> Result<Vec<Found>, Fault> {
     let statement = Statement { text, tokens };
-    match syntax::parse(text, tokens)? {
+    let node = syntax::parse(text, tokens)?;
+    let readers = [
+        column::statement,
+        constraint::statement,
+        index::statement,
+        partition::statement,
+        naming::statement,
+        rows::statement,
+        object::statement,
+    ];
+    for read in readers {
+        if let Some(found) = read(&statement, &node)? {
+            return Ok(found);
+        }
+    }
+    match node {
         NodeEnum::CreateStmt(create) => Ok(vec![statement.create_table(&create)]),
         NodeEnum::IndexStmt(index) => Ok(vec![statement.create_index(&index)?]),
         NodeEnum::AlterTableStmt(alter) => statement.alter_table(&alter),
@@ -46,9 +61,10 @@ fn rename_words(text: &str, tokens: &[Token]) -> String {
     head(text, &tokens[rename..])
 }
 
-struct Statement<'t> {
-    text: &'t str,
-    tokens: &'t [Token],
+/// A statement with its words.
+pub(super) struct Statement<'t> {
+    pub(super) text: &'t str,
+    pub(super) tokens: &'t [Token],
 }
 
 impl Statement<'_> {
@@ -220,14 +236,27 @@ fn foreign_table(create: &CreateStmt, relation: &RangeVar) -> Option<String> {
 }
 
 /// One command of an ALTER TABLE with the tokens between its commas.
-struct Command<'t> {
-    text: &'t str,
-    tokens: &'t [Token],
-    table: &'t TableRef,
+pub(super) struct Command<'t> {
+    pub(super) text: &'t str,
+    pub(super) tokens: &'t [Token],
+    pub(super) table: &'t TableRef,
 }
 
 impl Command<'_> {
     fn read(&self, command: &AlterTableCmd) -> Result<Found, Fault> {
+        let readers = [
+            column::command,
+            constraint::command,
+            index::command,
+            partition::command,
+            naming::command,
+            object::command,
+        ];
+        for read in readers {
+            if let Some(change) = read(self, command)? {
+                return Ok(self.found(change));
+            }
+        }
         let definition = command.def.as_ref().and_then(|node| node.node.as_ref());
         let table = self.table.clone();
         let change = match (command.subtype(), definition) {
@@ -249,6 +278,12 @@ impl Command<'_> {
 
     fn found(&self, change: Change) -> Found {
         Found { at: span(self.tokens).0, what: Wanted::Change(change) }
+    }
+
+    /// Returns the command as written.
+    pub(super) fn written(&self) -> Written {
+        let (start, end) = span(self.tokens);
+        Written::parsed(&self.text[start..end])
     }
 
     fn not_yet(&self, what: &str) -> Change {

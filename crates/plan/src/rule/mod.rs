@@ -130,7 +130,7 @@ pub(crate) mod tests {
         let (catalog, server, answers, thresholds) = (&catalog, &server, &answers, &Thresholds::DEFAULT);
         let context = Context { migration, catalog, server, answers, thresholds };
         let change = migration.changes.last().unwrap();
-        let table = crate::wanted::table_of(&change.what).and_then(|table| catalog.find(table));
+        let table = change.what.table().and_then(|table| catalog.find(table));
         match finding(rule, &Subject { change, context: &context, table, cost }) {
             Some(f) => format!("{:?} line {}: {} | {}", f.severity, f.line, f.message, f.help),
             None => "nothing".to_owned(),

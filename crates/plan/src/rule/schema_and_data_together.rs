@@ -7,7 +7,6 @@ use segue_model::verdict::Severity;
 use super::{Remark, Rule, Subject};
 use crate::dialect::dialect;
 use crate::figures::{self, rows};
-use crate::wanted::table_of;
 
 pub(super) const RULE: Rule = Rule {
     id: "schema-and-data-together",
@@ -26,7 +25,7 @@ fn check(subject: &Subject<'_>) -> Option<Remark> {
     let dialect = dialect(context.catalog.engine);
     let before = context.migration.changes.iter().take_while(|change| !std::ptr::eq(*change, subject.change));
     let on_this = before.filter(|change| {
-        table_of(&change.what).and_then(|table| context.catalog.find(table)).is_some_and(|t| t.name == there.name)
+        change.what.table().and_then(|table| context.catalog.find(table)).is_some_and(|t| t.name == there.name)
     });
     let locks = on_this.filter_map(|change| dialect.cost(change, context)).filter(|cost| cost.transactional);
     let lock = locks.map(|cost| cost.lock).max().filter(|lock| lock.blocks() >= Blocks::Writes)?;

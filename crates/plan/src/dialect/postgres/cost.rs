@@ -38,7 +38,15 @@ fn fact_of(change: &Change, context: &Context<'_>) -> Option<&'static str> {
             Some(if using.is_some() { "type.using_expr" } else { retyped(table, column, to)? })
         }
         Change::Transform { .. } => Some("dml.update_all"),
-        Change::NotYet { .. } | Change::Opaque { .. } => None,
+        Change::Column(_)
+        | Change::Constraint(_)
+        | Change::Index(_)
+        | Change::Partition(_)
+        | Change::Naming(_)
+        | Change::Rows(_)
+        | Change::NotYet { .. }
+        | Change::Opaque { .. } => None,
+        Change::Object(object) => Some(object.fact),
     }
 }
 

@@ -1,22 +1,30 @@
 //! What PostgreSQL knows without being connected.
 
+mod alone;
 mod asked;
 mod backfill;
 mod cleanup;
+mod column;
+mod constraint;
 mod cost;
 mod cut;
 mod facts;
 mod fill;
 mod gates;
+mod index;
 mod keep;
 mod lookup;
 mod mirror;
 mod names;
+mod naming;
 mod native;
+mod object;
 mod pair;
+mod partition;
 mod prove;
 mod reach;
 mod retype;
+mod rows;
 mod steady;
 mod swap;
 mod sync;
@@ -27,7 +35,7 @@ mod user_trigger;
 mod verify;
 mod work;
 
-use segue_model::change::{Change, Located, Place};
+use segue_model::change::{Change, Located};
 use segue_model::probe::Probe;
 use segue_model::sql::{Hole, Quoting, Sql, StandardQuoting};
 
@@ -55,8 +63,9 @@ impl Dialect for Postgres {
             Operation::Fill(fill) => fill::probes(fill, context),
             Operation::Pair(pair) => pair::probes(pair, context),
             Operation::Retype(retype) => retype::probes(retype, context),
+            Operation::Native(native) => alone::probes(native, context),
         }
-        .map_err(|refusal| refusal.at(place(operation)))
+        .map_err(|refusal| refusal.at(operation.at()))
     }
 
     fn steps(&self, operation: &Operation<'_>, context: &Context<'_>) -> Result<Planned, Refused> {
@@ -65,8 +74,9 @@ impl Dialect for Postgres {
             Operation::Fill(fill) => fill::plan(fill, context),
             Operation::Pair(pair) => pair::plan(pair, context),
             Operation::Retype(retype) => retype::plan(retype, context),
+            Operation::Native(native) => alone::plan(native, context),
         }
-        .map_err(|refusal| refusal.at(place(operation)))
+        .map_err(|refusal| refusal.at(operation.at()))
     }
 
     fn system_columns(&self) -> &'static [&'static str] {
@@ -75,15 +85,6 @@ impl Dialect for Postgres {
 
     fn cost(&self, change: &Located<Change>, context: &Context<'_>) -> Option<Cost> {
         cost::cost(&change.what, context)
-    }
-}
-
-fn place<'a>(operation: &Operation<'a>) -> &'a Place {
-    match operation {
-        Operation::AsWritten(written) => written.at,
-        Operation::Fill(fill) => fill.at,
-        Operation::Pair(pair) => pair.at,
-        Operation::Retype(retype) => retype.at,
     }
 }
 

@@ -45,6 +45,22 @@ impl Work<'_> {
     }
 }
 
+/// Returns the step with locks on further relations of the application.
+pub(super) fn beside(step: Step, others: Vec<RelationLock>) -> Step {
+    let blocks = others.iter().map(|lock| lock.mode.blocks()).chain([step.blocks]).max().unwrap_or(step.blocks);
+    let short = blocks >= Blocks::Writes && step.transaction == Transaction::Own;
+    let tries = step.tries.or_else(|| short.then(LockTries::default));
+    Step { locks: step.locks.into_iter().chain(others).collect(), blocks, tries, ..step }
+}
+
+/// Returns the part of an undo with locks on further relations of the application.
+pub(super) fn undo_beside(part: UndoStep, others: Vec<RelationLock>) -> UndoStep {
+    let blocks = others.iter().any(|lock| lock.mode.blocks() >= Blocks::Writes);
+    let short = blocks && part.transaction == Transaction::Own;
+    let tries = part.tries.or_else(|| short.then(LockTries::default));
+    UndoStep { locks: part.locks.into_iter().chain(others).collect(), tries, ..part }
+}
+
 /// Returns one transaction of an undo.
 pub(super) fn undo_step(table: &TableName, facts: &'static [&'static str], sql: Vec<Sql>) -> UndoStep {
     undo_step_if(table, facts, sql, vec![])

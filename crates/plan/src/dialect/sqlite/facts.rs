@@ -88,7 +88,16 @@ pub(super) fn cost(change: &Change) -> Option<Cost> {
         Change::DropColumn { .. } => "dropcol.plain",
         Change::SetNotNull { .. } => "notnull.set",
         Change::Transform { .. } => "dml.update",
-        Change::AlterType { .. } | Change::NotYet { .. } | Change::Opaque { .. } => return None,
+        Change::AlterType { .. }
+        | Change::Column(_)
+        | Change::Constraint(_)
+        | Change::Index(_)
+        | Change::Partition(_)
+        | Change::Naming(_)
+        | Change::Object(_)
+        | Change::Rows(_)
+        | Change::NotYet { .. }
+        | Change::Opaque { .. } => return None,
     };
     let fact = fact(id);
     Some(Cost {

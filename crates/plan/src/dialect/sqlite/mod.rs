@@ -1,18 +1,25 @@
 //! What SQLite knows without being connected.
 
+mod alone;
 mod backfill;
 mod bystander;
 mod cleanup;
+mod column;
+mod constraint;
 mod contract;
 mod definition;
 mod facts;
+mod index;
 mod lookup;
 mod mirror;
 mod names;
+mod naming;
 mod native;
+mod object;
 mod obstacle;
 mod rebuild;
 mod rescue;
+mod rows;
 mod swap;
 mod sync;
 mod types;
@@ -43,7 +50,11 @@ impl Quoting for Sqlite {
 
 impl Dialect for Sqlite {
     fn probes(&self, operation: &Operation<'_>, context: &Context<'_>) -> Result<Vec<Probe>, Refused> {
-        Ok(obstacle::probes(operation, context))
+        let mut open = obstacle::probes(operation, context);
+        if let Operation::Native(native) = operation {
+            open.extend(alone::probes(native, context).map_err(|refusal| refusal.at(operation.at()))?);
+        }
+        Ok(open)
     }
 
     fn steps(&self, operation: &Operation<'_>, context: &Context<'_>) -> Result<Planned, Refused> {
@@ -53,6 +64,7 @@ impl Dialect for Sqlite {
             Operation::Fill(fill) => native::fill(fill, context),
             Operation::Pair(pair) => native::pair(pair, context),
             Operation::Retype(retype) => Err(types::retype(retype)),
+            Operation::Native(native) => alone::plan(native, context),
         };
         planned.map_err(|refusal| refusal.at(operation.at()))
     }

@@ -218,15 +218,16 @@ impl Running<'_> {
         Ok(env.journal().set_identity(&mut *hand.work, &identity)?)
     }
 
-    /// Refuses while another migration has one of our tables in flight: our plan was made for a structure that it changes.
+    /// Refuses while another migration is under way in one of our tables, and both cannot go on beside each other.
     fn refuse_beside_another(&mut self) -> Result<(), RunError> {
         let Running { env, hand, .. } = self;
         let records = env.journal().records(&mut *hand.work)?;
         for other in records.into_iter().filter(|record| record.id != self.record.id && !is_over(record.state)) {
             let read = from_json(&other.plan);
             let theirs = read.map_err(|why| RunError::BadJournal { id: other.id.clone(), why: why.to_string() })?;
-            if let Some(table) = self.plan.tables.iter().find(|table| theirs.tables.contains(table)) {
-                let reason = format!("`{}` waits for `{}`, which is changing {table}", self.id(), other.id);
+            if let Some(conflict) = self.plan.waits_for(&theirs) {
+                let reason =
+                    format!("`{}` waits for `{}`, which is changing {}", self.id(), other.id, conflict.subject());
                 let hint = "Finish that one first, or take it back; `segue status` shows how.".to_owned();
                 return Err(RunError::Gate { step: None, reasons: vec![reason], hints: vec![hint] });
             }

@@ -272,6 +272,7 @@ pub(crate) fn plan() -> Plan {
         flip: "nothing but a deploy".to_owned(),
         notes: Vec::new(),
         tables: vec![table()],
+        about: vec![],
         shape: "old".to_owned(),
         settings: BTreeMap::new(),
         evidence: Evidence::default(),

@@ -6,6 +6,7 @@
 pub mod bound;
 pub mod catalog;
 pub mod change;
+pub mod company;
 pub mod engine;
 pub mod expr;
 pub mod ident;

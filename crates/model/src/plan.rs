@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::company::About;
 use crate::engine::Engine;
 use crate::ident::{MigrationId, TableName};
 use crate::step::{Phase, Step};
@@ -41,6 +42,8 @@ pub struct Plan {
     pub notes: Vec<String>,
     /// The tables it touches that exist already.
     pub tables: Vec<TableName>,
+    /// What it is about in each of them: what may be under way beside it.
+    pub about: Vec<About>,
     /// The tables' structure that the plan was made for, as `Session::shape` prints it.
     pub shape: String,
     /// Settings that change an answer, hashed.

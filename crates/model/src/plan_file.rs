@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::company::About;
 use crate::engine::Engine;
 use crate::ident::{Ident, MigrationId, TableName};
 use crate::lock::{Blocks, LockMode, LockTries, RelationLock};
@@ -89,6 +90,8 @@ struct PlanFile {
     flip: String,
     notes: Vec<String>,
     tables: Vec<Spelled>,
+    #[serde(default)]
+    about: Vec<About>,
     shape: String,
     settings: BTreeMap<String, String>,
     evidence: Evidence,
@@ -111,6 +114,7 @@ impl PlanFile {
             flip: plan.flip.clone(),
             notes: plan.notes.clone(),
             tables: plan.tables.iter().cloned().map(Spelled).collect(),
+            about: plan.about.clone(),
             shape: plan.shape.clone(),
             settings: plan.settings.clone(),
             evidence: plan.evidence.clone(),
@@ -132,6 +136,7 @@ impl PlanFile {
             flip: self.flip,
             notes: self.notes,
             tables: self.tables.into_iter().map(|table| table.0).collect(),
+            about: self.about,
             shape: self.shape,
             settings: self.settings,
             evidence: self.evidence,
@@ -795,6 +800,7 @@ mod tests {
             flip: "nothing in the database".into(),
             notes: vec!["a note".into()],
             tables: vec![table()],
+            about: vec![About { table: table(), columns: Some(vec![Ident::known("a")]), joins: false }],
             shape: "users(id)".into(),
             settings: BTreeMap::from([("TimeZone".into(), "UTC".into())]),
             evidence: Evidence {

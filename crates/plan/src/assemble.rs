@@ -5,6 +5,7 @@ use segue_model::plan::{Evidence, Plan};
 use segue_model::step::{Phase, Step};
 
 use crate::classify::classify;
+use crate::company::about;
 use crate::dialect::{Planned, dialect};
 use crate::fingerprint::fingerprint;
 use crate::group::causes;
@@ -44,6 +45,7 @@ pub(crate) fn assemble(operations: &[Operation<'_>], context: &Context<'_>, shap
         flip,
         notes,
         tables: touched(migration, catalog),
+        about: about(operations, context),
         shape: shape.to_owned(),
         settings: server.settings.clone(),
         evidence: Evidence::default(),

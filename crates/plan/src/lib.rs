@@ -4,6 +4,7 @@
 
 mod assemble;
 mod classify;
+mod company;
 mod figures;
 mod moving;
 mod strategy;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use segue_execute::{Outcome, Run, Target};
 use segue_model::change::{Directive, Migration};
-use segue_model::ident::{MigrationId, TableName};
+use segue_model::ident::MigrationId;
 use segue_model::journal::{Record, State};
 use segue_model::plan::Plan;
 use segue_model::plan_file;
@@ -206,16 +206,17 @@ fn check_depends(project: &Project, migration: &Migration, records: &[Record]) -
     Ok(())
 }
 
-/// Refuses while another migration has the same table in flight: its plan was made for the structure that it left.
+/// Refuses while another migration is under way in the same table, and both cannot go on beside each other.
 fn check_free(plan: &Plan, records: &[Record]) -> Result<(), Failure> {
     for record in records.iter().filter(|record| !matches!(record.state, State::Done | State::RolledBack)) {
         let other = journalled(record)?;
-        let shared: Option<&TableName> = plan.tables.iter().find(|table| other.tables.contains(table));
-        if let (Some(table), true) = (shared, record.id != plan.migration) {
+        if let (Some(conflict), true) = (plan.waits_for(&other), record.id != plan.migration) {
             let next = operate::next(&record.id, record.state).unwrap_or_default();
             return Err(Failure::gate(format!(
-                "`{}` waits for `{}`, which is changing {table}",
-                plan.migration, record.id
+                "`{}` waits for `{}`, which is changing {}",
+                plan.migration,
+                record.id,
+                conflict.subject()
             ))
             .hint(format!("Finish that one first: {next}")));
         }

@@ -27,5 +27,6 @@ mod sqlite_way_back;
 mod sqlite_without_wal;
 mod sync_rules;
 mod tidy;
+mod together;
 mod verify_command;
 mod wait;

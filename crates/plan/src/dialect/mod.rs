@@ -27,6 +27,10 @@ pub trait Dialect: Quoting {
     /// A refusal when this engine cannot do it while the application runs.
     fn steps(&self, operation: &Operation<'_>, context: &Context<'_>) -> Result<Planned, Refused>;
 
+    /// Returns whether a migration may add to a table while another one is under way there: no step writes the table again by
+    /// a list of its columns.
+    fn bears_company(&self) -> bool;
+
     /// Returns the names of columns that every table has without saying so, which no column may take.
     fn system_columns(&self) -> &'static [&'static str];
 

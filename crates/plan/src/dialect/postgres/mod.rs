@@ -79,6 +79,10 @@ impl Dialect for Postgres {
         .map_err(|refusal| refusal.at(operation.at()))
     }
 
+    fn bears_company(&self) -> bool {
+        true
+    }
+
     fn system_columns(&self) -> &'static [&'static str] {
         &["cmax", "cmin", "ctid", "tableoid", "xmax", "xmin"]
     }

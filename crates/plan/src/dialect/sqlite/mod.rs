@@ -69,6 +69,11 @@ impl Dialect for Sqlite {
         planned.map_err(|refusal| refusal.at(operation.at()))
     }
 
+    /// A rebuild copies the columns that its plan lists.
+    fn bears_company(&self) -> bool {
+        false
+    }
+
     fn system_columns(&self) -> &'static [&'static str] {
         &[]
     }

@@ -40,7 +40,9 @@ fn dispatch(arguments: &[&str]) -> Result<(), Failed> {
         ["setup"] => {
             setup::build(&root)?;
             setup::components(&root)?;
-            setup::servers(&root, &setup::ALL).map(drop)
+            setup::servers(&root, &setup::ALL)?;
+            setup::companions(&root);
+            Ok(())
         }
         ["demo", rest @ ..] => {
             setup::build(&root)?;

@@ -133,15 +133,30 @@ fn apt(root: &Path, packages: &[&str]) -> Result<(), Failed> {
     let runs: [&[&str]; 2] = [&["update"], &install];
     for arguments in runs {
         match (is_root(root), is_installed("sudo")) {
-            (true, _) => program(root, "apt-get", arguments).env("DEBIAN_FRONTEND", "noninteractive").run(),
+            // RUNLEVEL=1: a package that brings a service does not start it.
+            (true, _) => program(root, "apt-get", arguments)
+                .env("DEBIAN_FRONTEND", "noninteractive")
+                .env("RUNLEVEL", "1")
+                .run(),
             (false, true) => {
-                let asked = [&["env", "DEBIAN_FRONTEND=noninteractive", "apt-get"], arguments].concat();
+                let quiet = ["env", "DEBIAN_FRONTEND=noninteractive", "RUNLEVEL=1", "apt-get"];
+                let asked = [quiet.as_slice(), arguments].concat();
                 program(root, "sudo", &asked).run()
             }
             (false, false) => Err(by_hand("apt-get needs root, and there is no sudo")),
         }?;
     }
     Ok(())
+}
+
+/// Installs what tests of connections need besides: a pooler and what makes certificates. Where that cannot be had, these
+/// tests say that they are skipped.
+pub(crate) fn companions(root: &Path) {
+    let wanted = [("pgbouncer", Path::new("/usr/sbin/pgbouncer").is_file()), ("openssl", is_installed("openssl"))];
+    let missing: Vec<&str> = wanted.into_iter().filter(|(_, is_there)| !is_there).map(|(name, _)| name).collect();
+    if let Err(why) = apt(root, &missing) {
+        println!("note: tests that need {} are skipped: {why}", missing.join(" and "));
+    }
 }
 
 fn is_root(root: &Path) -> bool {

@@ -34,6 +34,7 @@ pub(crate) fn test(root: &Path, reach: Reach) -> Result<(), Failed> {
     setup::components(root)?;
     let majors: &[u32] = if reach == Reach::Full { &setup::ALL } else { &setup::USUAL };
     let present = setup::servers(root, majors)?;
+    setup::companions(root);
     cargo(root, &["fmt", "--all", "--check"]).run()?;
     cargo(root, &["clippy", "--profile", "ci", "--workspace", "--all-targets", "--", "-D", "warnings"]).run()?;
     deny(root)?;

@@ -1,9 +1,11 @@
 //! The contract of the ports on every PostgreSQL that is here.
 #![allow(clippy::disallowed_methods, clippy::print_stdout, clippy::unwrap_used, reason = "tests of real servers")]
 
+mod certificates;
 mod inspect;
 mod journal;
 mod moving;
+mod pooler;
 mod pressure;
 mod session;
 mod shape;

@@ -5,6 +5,7 @@
 
 mod account;
 mod binaries;
+mod pooler;
 mod server;
 mod standby;
 mod supervisor;
@@ -14,6 +15,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 pub use binaries::Binaries;
+pub use pooler::Pooler;
 pub use server::{PASSWORD, PASSWORD_ROLE, PostgresOptions, PostgresServer};
 
 use crate::requirement::skipped;

@@ -379,7 +379,7 @@ pub(super) fn settings(options: &PostgresOptions<'_>) -> Vec<String> {
     pairs.into_iter().map(|(name, value)| format!("{name}={value}")).collect()
 }
 
-fn free_port() -> u16 {
+pub(super) fn free_port() -> u16 {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port of the loopback can be had");
     listener.local_addr().expect("a bound socket knows its port").port()
 }

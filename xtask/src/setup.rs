@@ -134,10 +134,9 @@ fn apt(root: &Path, packages: &[&str]) -> Result<(), Failed> {
     for arguments in runs {
         match (is_root(root), is_installed("sudo")) {
             // RUNLEVEL=1: a package that brings a service does not start it.
-            (true, _) => program(root, "apt-get", arguments)
-                .env("DEBIAN_FRONTEND", "noninteractive")
-                .env("RUNLEVEL", "1")
-                .run(),
+            (true, _) => {
+                program(root, "apt-get", arguments).env("DEBIAN_FRONTEND", "noninteractive").env("RUNLEVEL", "1").run()
+            }
             (false, true) => {
                 let quiet = ["env", "DEBIAN_FRONTEND=noninteractive", "RUNLEVEL=1", "apt-get"];
                 let asked = [quiet.as_slice(), arguments].concat();

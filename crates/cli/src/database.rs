@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use segue_model::catalog::Catalog;
+use segue_model::change::Migration;
 use segue_model::engine::Engine;
 use segue_model::ident::MigrationId;
 use segue_model::journal::Record;
@@ -96,12 +97,12 @@ impl Database {
         Ok(())
     }
 
-    /// Returns the catalog.
+    /// Returns the catalog, in full for the tables that a migration names and for those around them.
     ///
     /// # Errors
     /// Exit code 3.
-    pub(crate) fn inspect(&mut self) -> Result<Catalog, Failure> {
-        Ok(self.session.inspect()?)
+    pub(crate) fn inspect(&mut self, migration: &Migration) -> Result<Catalog, Failure> {
+        Ok(self.session.inspect_about(&mut |catalog| segue_plan::touched(migration, catalog))?)
     }
 
     /// Returns what the journal holds; nothing where there is none.

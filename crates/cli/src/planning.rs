@@ -24,7 +24,7 @@ pub(crate) fn plan(
     texts: &Texts,
     thresholds: &Thresholds,
 ) -> Result<Plan, Failure> {
-    let catalog = database.inspect()?;
+    let catalog = database.inspect(migration)?;
     let mut answers = BTreeMap::new();
     for _ in 0..ROUNDS_MAX {
         let probes = segue_plan::probes(migration, &catalog, &database.server, &answers, thresholds)

@@ -141,6 +141,17 @@ pub trait Session: Send {
     /// Any [`Fail`].
     fn inspect(&mut self) -> Result<Catalog, Fail>;
 
+    /// Reads the catalog as [`Session::inspect`] does, in full only for the tables that `choose` names among those that are
+    /// there, and for those around them: what shares their columns, and what foreign keys lead to or come from there. Of the
+    /// others name, kind, owner and size are told, and nothing else: a database may have ten thousand of them.
+    ///
+    /// # Errors
+    /// As [`Session::inspect`].
+    fn inspect_about(&mut self, choose: &mut dyn FnMut(&Catalog) -> Vec<TableName>) -> Result<Catalog, Fail> {
+        let _ = choose;
+        self.inspect()
+    }
+
     /// Returns the structure of `tables` as sorted lines of text, one fact a line, in one query: columns, constraints,
     /// indexes, triggers, policies, grants, and what depends on them. Equal text means equal structure. A missing table
     /// gives one line that says so. Works inside a transaction and sees its changes.

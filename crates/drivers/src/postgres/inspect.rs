@@ -13,22 +13,36 @@ use segue_model::value::{Row, Value};
 
 type Ask<'a> = dyn FnMut(&str) -> Result<Vec<Row>, Fail> + 'a;
 
-/// Reads the catalog through `ask`, in whose transaction every question is answered.
+/// Says which of the tables that are there are to be read in full.
+pub(super) type Choose<'a> = dyn FnMut(&Catalog) -> Vec<TableName> + 'a;
+
+/// Reads the catalog through `ask`, in whose transaction every question is answered; in full only the tables that `choose`
+/// names, where it is given, and those around them.
 ///
 /// Names are looked up in `pg_catalog` alone meanwhile, so that the server prints every other name with its schema.
-pub(super) fn inspect(version: u32, search_path: &str, ask: &mut Ask<'_>) -> Result<Catalog, Fail> {
+pub(super) fn inspect(
+    version: u32,
+    search_path: &str,
+    ask: &mut Ask<'_>,
+    choose: Option<&mut Choose<'_>>,
+) -> Result<Catalog, Fail> {
     let path = ask("SELECT pg_catalog.unnest(pg_catalog.current_schemas(false))")?;
     let path = path.iter().map(|row| Cells(row).name(0)).collect::<Result<_, _>>()?;
     ask("SET LOCAL search_path = pg_catalog")?;
-    let found = read(version, ask);
+    let found = read(version, path, ask, choose);
     let back = [("path", Hole::Text(search_path))];
     let back = Sql::fill(&StandardQuoting, "SELECT pg_catalog.set_config('search_path', {path}, true)", &back);
-    let (tables, taken) = found?;
+    let catalog = found?;
     ask(back.as_str())?;
-    Ok(Catalog { engine: Engine::Postgres, search_path: path, tables, taken })
+    Ok(catalog)
 }
 
-fn read(version: u32, ask: &mut Ask<'_>) -> Result<(Vec<Table>, Vec<String>), Fail> {
+fn read(
+    version: u32,
+    search_path: Vec<Ident>,
+    ask: &mut Ask<'_>,
+    choose: Option<&mut Choose<'_>>,
+) -> Result<Catalog, Fail> {
     let since = |since: u32, fragment, before| Sql::fixed(if version >= since { fragment } else { before });
     let compression = since(140_000, "a.attcompression::text", "''");
     let nulls = since(150_000, "i.indnullsnotdistinct", "false");
@@ -38,16 +52,43 @@ fn read(version: u32, ask: &mut Ask<'_>) -> Result<(Vec<Table>, Vec<String>), Fa
          JOIN pg_publication p ON p.oid = s.pnpubid JOIN pg_class c ON c.relnamespace = s.pnnspid AND c.relkind IN ('r', 'p')",
         "",
     );
-    let filled = |template, hole, sql: &Sql| Sql::fill(&StandardQuoting, template, &[(hole, Hole::Sql(sql))]);
+    let filled = |template, holes: &[(&'static str, &Sql)]| {
+        let holes: Vec<_> = holes.iter().map(|(hole, sql)| (*hole, Hole::Sql(sql))).collect();
+        Sql::fill(&StandardQuoting, template, &holes)
+    };
     let mut tables = Tables::new(&ask(include_str!("inspect/tables.sql"))?)?;
-    tables.columns(&ask(filled(include_str!("inspect/columns.sql"), "compression", &compression).as_str())?)?;
-    tables.indexes(&ask(filled(include_str!("inspect/indexes.sql"), "nulls_not_distinct", &nulls).as_str())?)?;
-    tables.constraints(&ask(include_str!("inspect/constraints.sql"))?)?;
-    tables.triggers(&ask(include_str!("inspect/triggers.sql"))?)?;
-    tables.dependents(&ask(include_str!("inspect/dependents.sql"))?)?;
-    tables.memberships(&ask(filled(include_str!("inspect/memberships.sql"), "schemas", &schemas).as_str())?)?;
     let taken = ask(include_str!("inspect/taken.sql"))?.iter().map(|row| Cells(row).text(0)).collect();
-    Ok((tables.all, taken))
+    let mut catalog = Catalog { engine: Engine::Postgres, search_path, tables: vec![], taken };
+    let around = match choose {
+        Some(choose) => Some(tables.around(&mut catalog, choose, ask)?),
+        None => None,
+    };
+    let scope = |oid| scope(around.as_deref(), oid);
+    let columns = [("compression", &compression), ("scope", &scope(Sql::fixed("a.attrelid")))];
+    tables.columns(&ask(filled(include_str!("inspect/columns.sql"), &columns).as_str())?)?;
+    let indexes = [("nulls_not_distinct", &nulls), ("scope", &scope(Sql::fixed("i.indrelid")))];
+    tables.indexes(&ask(filled(include_str!("inspect/indexes.sql"), &indexes).as_str())?)?;
+    let (own, other) = (scope(Sql::fixed("o.conrelid")), scope(Sql::fixed("o.confrelid")));
+    let constraints = [("scope", &own), ("scope_other", &other)];
+    tables.constraints(&ask(filled(include_str!("inspect/constraints.sql"), &constraints).as_str())?)?;
+    let triggers = [("scope", &scope(Sql::fixed("g.tgrelid")))];
+    tables.triggers(&ask(filled(include_str!("inspect/triggers.sql"), &triggers).as_str())?)?;
+    let (used, found) = (scope(Sql::fixed("d.refobjid")), scope(Sql::fixed("f.rel")));
+    let dependents = [("scope", &used), ("scope_found", &found)];
+    tables.dependents(&ask(filled(include_str!("inspect/dependents.sql"), &dependents).as_str())?)?;
+    tables.memberships(&ask(filled(include_str!("inspect/memberships.sql"), &[("schemas", &schemas)]).as_str())?)?;
+    Ok(Catalog { tables: tables.all, ..catalog })
+}
+
+/// Returns the condition that `oid` is one of the tables around what was chosen; always true where nothing was chosen.
+fn scope(around: Option<&[Sql]>, oid: Sql) -> Sql {
+    match around {
+        None => Sql::fixed("true"),
+        Some(oids) => {
+            let holes = [("oid", Hole::Sql(&oid)), ("oids", Hole::Join(oids, ", "))];
+            Sql::fill(&StandardQuoting, "{oid} IN ({oids})", &holes)
+        }
+    }
 }
 
 /// A row, read by position.
@@ -111,6 +152,27 @@ impl Tables {
             tables.all.push(table(&cells)?);
         }
         Ok(tables)
+    }
+
+    /// Returns the oids of the tables that are chosen, and of those around them. No table has the oid 0, so that the list is
+    /// never empty.
+    fn around(&mut self, catalog: &mut Catalog, choose: &mut Choose<'_>, ask: &mut Ask<'_>) -> Result<Vec<Sql>, Fail> {
+        catalog.tables = std::mem::take(&mut self.all);
+        let chosen = choose(catalog);
+        self.all = std::mem::take(&mut catalog.tables);
+        let named = self.places.iter().filter(|(_, at)| chosen.contains(&self.all[**at].name));
+        let numbers = |oids: Vec<&str>| -> Vec<Sql> {
+            let numbers = oids.into_iter().filter_map(|oid| oid.parse().ok());
+            std::iter::once(0)
+                .chain(numbers)
+                .map(|oid| Sql::fill(&StandardQuoting, "{n}", &[("n", Hole::Int(oid))]))
+                .collect()
+        };
+        let named = numbers(named.map(|(oid, _)| oid.as_str()).collect());
+        let question =
+            Sql::fill(&StandardQuoting, include_str!("inspect/around.sql"), &[("named", Hole::Join(&named, ", "))]);
+        let rows = ask(question.as_str())?;
+        Ok(numbers(rows.iter().filter_map(|row| row.first()?.as_str()).collect()))
     }
 
     /// Returns the table that the first cell names; rows of others (our journal) are passed over.

@@ -223,6 +223,21 @@ impl PostgresSession {
         }
     }
 
+    /// In one transaction: what is told of one table fits what is told of another.
+    fn read_catalog(&mut self, choose: Option<&mut inspect::Choose<'_>>) -> Result<Catalog, Fail> {
+        let own = self.transaction == Transaction::None;
+        if own {
+            self.begin(Begin::Read)?;
+        }
+        let version = self.login.version;
+        let path = self.login.search_path.clone();
+        let catalog = inspect::inspect(version, &path, &mut |sql| Ok(self.run(sql, &[], LONG)?.rows), choose);
+        if own {
+            self.rollback();
+        }
+        catalog
+    }
+
     /// Where no transaction is open, one statement is one.
     fn committed_outside(&mut self) {
         if self.transaction == Transaction::None {
@@ -241,17 +256,11 @@ impl Session for PostgresSession {
     }
 
     fn inspect(&mut self) -> Result<Catalog, Fail> {
-        let own = self.transaction == Transaction::None;
-        if own {
-            self.begin(Begin::Read)?;
-        }
-        let version = self.login.version;
-        let path = self.login.search_path.clone();
-        let catalog = inspect::inspect(version, &path, &mut |sql| Ok(self.run(sql, &[], LONG)?.rows));
-        if own {
-            self.rollback();
-        }
-        catalog
+        self.read_catalog(None)
+    }
+
+    fn inspect_about(&mut self, choose: &mut dyn FnMut(&Catalog) -> Vec<TableName>) -> Result<Catalog, Fail> {
+        self.read_catalog(Some(choose))
     }
 
     fn shape(&mut self, tables: &[TableName]) -> Result<String, Fail> {

@@ -28,5 +28,5 @@ JOIN pg_type y ON y.oid = a.atttypid
 LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
 LEFT JOIN owned w ON w.refobjid = a.attrelid AND w.refobjsubid = a.attnum
 LEFT JOIN described e ON e.objoid = a.attrelid AND e.objsubid = a.attnum
-WHERE a.attnum > 0 AND NOT a.attisdropped
+WHERE a.attnum > 0 AND NOT a.attisdropped AND {scope}
 ORDER BY a.attrelid, a.attnum

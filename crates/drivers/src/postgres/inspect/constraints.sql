@@ -8,5 +8,5 @@ LEFT JOIN pg_namespace fn ON fn.oid = f.relnamespace
 LEFT JOIN LATERAL unnest(o.conkey, o.confkey) WITH ORDINALITY AS k(own, other, at) ON true
 LEFT JOIN pg_attribute a ON a.attrelid = o.conrelid AND a.attnum = k.own AND k.own > 0
 LEFT JOIN pg_attribute b ON b.attrelid = o.confrelid AND b.attnum = k.other AND k.other > 0
-WHERE o.contype IN ('c', 'u', 'p', 'f', 'x')
+WHERE o.contype IN ('c', 'u', 'p', 'f', 'x') AND ({scope} OR o.contype = 'f' AND {scope_other})
 ORDER BY o.conrelid, o.conname COLLATE "C", o.oid, k.at

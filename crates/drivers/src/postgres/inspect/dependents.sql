@@ -2,7 +2,7 @@ WITH used AS MATERIALIZED (
   SELECT d.classid, d.objid, d.objsubid, d.refobjid AS rel, d.refobjsubid AS col, d.deptype
   FROM pg_depend d JOIN pg_class t ON t.oid = d.refobjid AND t.relkind IN ('r', 'p', 'v', 'm', 'f')
   JOIN pg_namespace n ON n.oid = t.relnamespace AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
-  WHERE d.refclassid = 'pg_class'::regclass),
+  WHERE d.refclassid = 'pg_class'::regclass AND {scope}),
 found(rel, kind, name, col) AS (
   SELECT u.rel, CASE c.relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view' ELSE 'rule' END,
     n.nspname || '.' || c.relname || CASE WHEN c.relkind IN ('v', 'm') THEN '' ELSE '.' || r.rulename END, u.col
@@ -56,4 +56,5 @@ found(rel, kind, name, col) AS (
 SELECT f.rel, f.kind, f.name, a.attname
 FROM (SELECT DISTINCT rel, kind, name, col FROM found) f
 LEFT JOIN pg_attribute a ON a.attrelid = f.rel AND a.attnum = f.col AND f.col > 0
+WHERE {scope_found}
 ORDER BY f.rel, f.kind, f.name COLLATE "C", f.col

@@ -22,4 +22,5 @@ CROSS JOIN LATERAL (
   FROM generate_series(1, i.indnatts) AS g(at)) k
 LEFT JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum AND k.attnum <> 0
 LEFT JOIN pg_opclass p ON p.oid = k.class
+WHERE {scope}
 ORDER BY i.indrelid, c.relname COLLATE "C", k.at

@@ -21,6 +21,8 @@ pub struct Server {
     pub superuser: bool,
     /// That role passes row security.
     pub bypass_row_security: bool,
+    /// That role may keep the user's triggers asleep while it writes (PostgreSQL: `session_replication_role`).
+    pub silences_triggers: bool,
     /// It replays another server's WAL: no writes here.
     pub standby: bool,
     /// The session or the file refuses writes.

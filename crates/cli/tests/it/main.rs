@@ -28,5 +28,6 @@ mod sqlite_without_wal;
 mod sync_rules;
 mod tidy;
 mod together;
+mod user_triggers;
 mod verify_command;
 mod wait;

@@ -62,7 +62,11 @@ pub(super) fn backend_pid(wire: &mut Wire, limit: Duration) -> Result<i64, Fail>
 /// Asks who we are and which database this is. `in_transaction` of ours may be read-only by our own wish.
 pub(super) fn server(wire: &mut Wire, login: &Login, in_transaction: bool, limit: Duration) -> Result<Server, Fail> {
     let outside = if in_transaction { Sql::fixed("false") } else { Sql::fixed("true") };
-    let sql = Sql::fill(&StandardQuoting, include_str!("server.sql"), &[("outside", Hole::Sql(&outside))]);
+    // Since 15 a superuser can grant it.
+    let granted = "pg_catalog.has_parameter_privilege('session_replication_role', 'SET')";
+    let granted = Sql::fixed(if login.version >= 150_000 { granted } else { "false" });
+    let holes = [("outside", Hole::Sql(&outside)), ("granted", Hole::Sql(&granted))];
+    let sql = Sql::fill(&StandardQuoting, include_str!("server.sql"), &holes);
     let rows = wire.send(sql.as_str(), limit)?.rows;
     let row = rows.first().ok_or_else(|| Fail::new(FailKind::Server, "the server does not know our role"))?;
     let flag = |at: usize| row[at].as_bool().unwrap_or(false);
@@ -86,6 +90,7 @@ pub(super) fn server(wire: &mut Wire, login: &Login, in_transaction: bool, limit
         role: text(row, 0),
         superuser: flag(1),
         bypass_row_security: flag(2),
+        silences_triggers: flag(9),
         standby: flag(3),
         read_only: flag(4),
         pooled: login.pooled,

@@ -6,6 +6,7 @@ SELECT r.rolname, r.rolsuper, r.rolbypassrls, pg_catalog.pg_is_in_recovery(),
   CASE WHEN pg_catalog.pg_is_in_recovery() THEN ''
     ELSE pg_catalog.substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_insert_lsn()), 1, 8) END,
   pg_catalog.has_function_privilege('pg_catalog.pg_control_system()', 'execute'),
-  pg_catalog.has_function_privilege('pg_catalog.pg_control_checkpoint()', 'execute')
+  pg_catalog.has_function_privilege('pg_catalog.pg_control_checkpoint()', 'execute'),
+  r.rolsuper OR {granted}
 FROM pg_catalog.pg_roles r, pg_catalog.pg_database d
 WHERE r.rolname = CURRENT_USER AND d.datname = pg_catalog.current_database()

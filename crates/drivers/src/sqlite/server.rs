@@ -39,6 +39,7 @@ pub(super) fn ask(session: &mut SqliteSession) -> Result<Server, Fail> {
         role: String::new(),
         superuser: true,
         bypass_row_security: true,
+        silences_triggers: false,
         standby: false,
         read_only: session.is_read_only()? || beside_is_read_only(session),
         pooled: false,

@@ -675,6 +675,7 @@ impl Session for Connection {
                 role: String::new(),
                 superuser: false,
                 bypass_row_security: false,
+                silences_triggers: false,
                 standby: false,
                 read_only: false,
                 pooled: false,

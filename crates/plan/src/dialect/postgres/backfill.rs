@@ -5,9 +5,9 @@ use segue_model::step::{Action, Backfill, Failures, Pace, Phase, Step, Transacti
 
 use super::cut::{Windows, windows};
 use super::mirror::{Derived, Mirror, Of, regclass};
-use super::sql;
 use super::verify::key;
 use super::work::Work;
+use super::{sql, user_trigger};
 
 /// Dead rows are cleared so often that a pass needs room for a fifth of the table besides.
 const PACE_PERCENT: u32 = 20;
@@ -35,7 +35,7 @@ pub(super) fn step(mirror: &Mirror<'_>, major: u32) -> Step {
         title: "fill the new columns of existing rows".to_owned(),
         action: Action::Backfill(Backfill {
             cut,
-            before: vec![bypass()],
+            before: before(mirror),
             fill: fill(include_str!("backfill/fill.sql")),
             fill_unlocked: Some(fill(include_str!("backfill/unlocked.sql"))),
             failures: failures(mirror, &window),
@@ -78,9 +78,17 @@ pub(super) fn assignments(mirror: &Mirror<'_>, side: &[Derived]) -> Vec<Sql> {
         .collect()
 }
 
-/// Returns what lets a window pass the sync triggers, which then need not compute the same again.
+/// Returns what lets a statement of ours pass the sync triggers, which then need not compute the same again.
 pub(super) fn bypass() -> Sql {
     Sql::fixed("SET LOCAL segue.backfill = 'on'")
+}
+
+/// Returns what a window begins with. Where our role may, it also keeps the user's triggers asleep: a row that is filled was
+/// not written by anybody. Ours are ENABLE ALWAYS. Foreign keys sleep too, and none of them is about a column that is filled.
+fn before(mirror: &Mirror<'_>) -> Vec<Sql> {
+    let silence = Sql::fixed("SET LOCAL session_replication_role = 'replica'");
+    let silenced = mirror.names.silences() && user_trigger::can_be_silenced(mirror.table);
+    std::iter::once(bypass()).chain(silenced.then_some(silence)).collect()
 }
 
 /// Returns how rows that cannot be converted are counted and named; `None` when every row can.

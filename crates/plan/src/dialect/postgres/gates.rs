@@ -283,6 +283,6 @@ pub(super) fn notes(mirror: &Mirror<'_>) -> Vec<String> {
             publications.join(", ")
         ));
     }
-    notes.extend(user_trigger::notes(table));
+    notes.extend(user_trigger::notes(table, mirror.names.silences()));
     notes
 }

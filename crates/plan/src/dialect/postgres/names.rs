@@ -25,12 +25,20 @@ pub(super) struct Names<'a> {
     column: &'a Ident,
     /// What is in use, `schema.name`.
     taken: &'a [String],
+    /// Our role may keep the user's triggers asleep.
+    silences: bool,
 }
 
 impl<'a> Names<'a> {
     /// Returns the names for an operation whose first new column is `column`: two operations of a file never share it.
     pub(super) fn new(context: &Context<'a>, table: &'a TableName, column: &'a Ident) -> Self {
-        Self { migration: &context.migration.id, table, column, taken: &context.catalog.taken }
+        let (taken, silences) = (&context.catalog.taken, context.server.silences_triggers);
+        Self { migration: &context.migration.id, table, column, taken, silences }
+    }
+
+    /// Returns whether our role may keep the user's triggers asleep while it writes.
+    pub(super) fn silences(&self) -> bool {
+        self.silences
     }
 
     /// Returns the migration.

@@ -29,11 +29,18 @@ pub(super) fn gate(table: &Table) -> Result<(), Refusal> {
     }
 }
 
-/// Returns what the backfill makes the user's triggers do, and what they may do to a column that goes.
-pub(super) fn notes(table: &Table) -> Vec<String> {
+/// Returns whether the backfill would run triggers that sleep when `session_replication_role` is `replica`.
+pub(super) fn can_be_silenced(table: &Table) -> bool {
+    users(table).any(|trigger| trigger.enabled == 'O' && is_of_backfill(trigger))
+}
+
+/// Returns what the backfill makes the user's triggers do, and what they may do to a column that goes. `silences`: our role
+/// may keep those asleep that are not ENABLE ALWAYS.
+pub(super) fn notes(table: &Table, silences: bool) -> Vec<String> {
     let awake = || users(table).filter(|trigger| matches!(trigger.enabled, 'O' | 'A'));
+    let runs = |trigger: &&Trigger| is_of_backfill(trigger) && !(silences && trigger.enabled == 'O');
     let (rows, statements): (Vec<&Trigger>, Vec<&Trigger>) =
-        awake().filter(|trigger| is_of_backfill(trigger)).partition(|trigger| is_per_row(trigger));
+        awake().filter(runs).partition(|trigger| is_per_row(trigger));
     let runs: Vec<String> = [(rows, "once for each row it fills"), (statements, "once for each window it fills")]
         .into_iter()
         .filter(|(triggers, _)| !triggers.is_empty())
@@ -47,6 +54,13 @@ pub(super) fn notes(table: &Table) -> Vec<String> {
             table.name,
             runs.join(", ")
         ));
+        if !silences {
+            notes.push(
+                "a role that may set session_replication_role (a superuser, or since PostgreSQL 15 by GRANT SET ON PARAMETER) \
+                 keeps these triggers asleep meanwhile"
+                    .to_owned(),
+            );
+        }
     }
     let awake: Vec<&Trigger> = awake().collect();
     if !awake.is_empty() {

@@ -49,7 +49,11 @@ pub(super) fn table(table: &Table, context: &Context<'_>) -> Result<(), Refusal>
     user_trigger::gate(table)
 }
 
-fn owner(table: &Table, context: &Context<'_>) -> Result<(), Refusal> {
+/// Refuses a role that does not own the table.
+///
+/// # Errors
+/// The refusal.
+pub(super) fn owner(table: &Table, context: &Context<'_>) -> Result<(), Refusal> {
     let owns = match context.answers.get(&owner_key(&table.name)) {
         Some(Answer::Rows(rows)) => rows.first().and_then(|row| row.first()).and_then(Value::as_bool),
         Some(Answer::Failed { .. } | Answer::TimedOut) | None => None,
@@ -251,8 +255,13 @@ pub(super) fn conditions(mirror: &Mirror<'_>) -> Vec<Condition> {
 
 /// Returns the condition that nothing new has been bound to columns that are about to go.
 pub(super) fn nothing_bound(mirror: &Mirror<'_>, columns: &[&Ident]) -> Condition {
+    nothing_bound_of(mirror.table(), columns)
+}
+
+/// Returns the condition that nothing has been bound to columns of `table` that are about to go.
+pub(super) fn nothing_bound_of(table: &TableName, columns: &[&Ident]) -> Condition {
     let names: Vec<Sql> = columns.iter().map(|c| sql("{c}", &[("c", Hole::Text(c.as_str()))])).collect();
-    let table = sql("{t}", &[("t", Hole::Table(mirror.table()))]);
+    let table = sql("{t}", &[("t", Hole::Table(table))]);
     Condition {
         sql: sql(
             include_str!("bound.sql").trim_end(),

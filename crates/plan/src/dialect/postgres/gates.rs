@@ -255,13 +255,8 @@ pub(super) fn conditions(mirror: &Mirror<'_>) -> Vec<Condition> {
 
 /// Returns the condition that nothing new has been bound to columns that are about to go.
 pub(super) fn nothing_bound(mirror: &Mirror<'_>, columns: &[&Ident]) -> Condition {
-    nothing_bound_of(mirror.table(), columns)
-}
-
-/// Returns the condition that nothing has been bound to columns of `table` that are about to go.
-pub(super) fn nothing_bound_of(table: &TableName, columns: &[&Ident]) -> Condition {
     let names: Vec<Sql> = columns.iter().map(|c| sql("{c}", &[("c", Hole::Text(c.as_str()))])).collect();
-    let table = sql("{t}", &[("t", Hole::Table(table))]);
+    let table = sql("{t}", &[("t", Hole::Table(mirror.table()))]);
     Condition {
         sql: sql(
             include_str!("bound.sql").trim_end(),

@@ -11,7 +11,7 @@ use segue_model::step::{Action, Asks, Condition, Phase, Step, Undo, UndoStep};
 use segue_model::value::Value;
 
 use super::cleanup::{self, Going};
-use super::mirror::{Derived, Form, Kind, Mirror, display};
+use super::mirror::{Derived, Form, Kind, Mirror, display, regclass};
 use super::names::{Names, deprecated};
 use super::types::Resolved;
 use super::work::{Work, beside, undo_step, undo_step_if};
@@ -104,7 +104,7 @@ pub(super) fn plan(
         Phase::Contract,
         "code that uses the column is gone",
         &table.name,
-        vec![gates::nothing_bound_of(&table.name, &[&column.name])],
+        vec![nothing_uses(&table.name, &column.name)],
         Some(Asks::OldVersionStopped),
     ));
     steps.push(hide(&table.name, &column.name, &hidden));
@@ -112,7 +112,7 @@ pub(super) fn plan(
         Phase::Cleanup,
         "nothing uses the column",
         &table.name,
-        vec![gates::nothing_bound_of(&table.name, &[&hidden])],
+        vec![nothing_uses(&table.name, &hidden)],
         None,
     ));
     steps.extend(dropped(table, column, &hidden, names, context)?);
@@ -264,6 +264,16 @@ fn hide(table: &TableName, column: &Ident, hidden: &Ident) -> Step {
         undo: Undo::Lossless(vec![undo_step(table, &["tab.rename_column"], vec![back])]),
     }
     .step()
+}
+
+/// What the server drops with the column without a word is no obstacle: it depends on it in two ways.
+fn nothing_uses(table: &TableName, column: &Ident) -> Condition {
+    let holes = [("table", Hole::Sql(&regclass(table))), ("column", Hole::Text(column.as_str()))];
+    Condition {
+        sql: sql(include_str!("retire_column/users.sql").trim_end(), &holes),
+        says: "no view, foreign key or other object uses the column that is dropped".to_owned(),
+        hint: "Drop or rewrite these objects first.".to_owned(),
+    }
 }
 
 /// The copy, and the end. A foreign key that goes along locks its other table.

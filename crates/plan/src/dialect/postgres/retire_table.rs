@@ -88,7 +88,7 @@ pub(super) fn plan(table: &Table, context: &Context<'_>) -> Result<Planned, Refu
         hide(&table.name, &now),
         gates::gate(Phase::Cleanup, "nothing needs the table", &now, vec![nothing_uses(&now, context)], None),
     ];
-    steps.extend(parents(table).map(|key| let_go(&now, key, context)));
+    steps.extend(parents(table).map(|key| let_go(&table.name, key, context)));
     steps.push(keep(&now, &names, &along));
     let flip = format!(
         "nothing in the database changes: from ready on deploy the code that does without {}, then run `segue flip`",
@@ -203,9 +203,8 @@ fn rename(from: &TableName, to: &TableName) -> Sql {
 }
 
 /// One transaction for each, since it locks the other table too.
-fn let_go(now: &TableName, (key, parent): (&Ident, &TableName), context: &Context<'_>) -> Step {
-    let goes_too = going(context).any(|name| name == *parent);
-    let parent = if goes_too { under_hidden_name(parent) } else { parent.clone() };
+fn let_go(table: &TableName, (key, parent): (&Ident, &TableName), context: &Context<'_>) -> Step {
+    let (now, parent) = (&under_hidden_name(table), at_its_time(parent, table, context));
     let step = Work {
         phase: Phase::Cleanup,
         title: format!("drop the foreign key `{key}` of {now} to {parent}"),
@@ -218,6 +217,17 @@ fn let_go(now: &TableName, (key, parent): (&Ident, &TableName), context: &Contex
         undo: Undo::Impossible,
     };
     beside(step.step(), vec![RelationLock { relation: parent, mode: LockMode::AccessExclusive }])
+}
+
+/// Returns where a table stands when cleanup comes to `table`: one that goes too is hidden by then, and one that the file names
+/// before has been moved.
+fn at_its_time(other: &TableName, table: &TableName, context: &Context<'_>) -> TableName {
+    let place = |of: &TableName| going(context).position(|name| name == *of);
+    match (place(other), place(table)) {
+        (None, _) => other.clone(),
+        (Some(other_at), Some(at)) if other_at < at => Names::new(context, other, &other.name).keeps(),
+        (Some(_), _) => under_hidden_name(other),
+    }
 }
 
 fn keep(now: &TableName, names: &Names<'_>, along: &Along) -> Step {

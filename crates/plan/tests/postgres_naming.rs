@@ -79,13 +79,45 @@ fn steps(change: NamingChange, major: u32) -> String {
 #[test]
 fn a_table_is_renamed_behind_a_view_that_is_open_to_the_same_roles() {
     let change = NamingChange::Table { table: named(), to: ident("peo\"ple") };
-    insta::assert_snapshot!(steps(change, 15), @r#""#);
+    insta::assert_snapshot!(steps(change, 15), @r#"
+    expand: let app.users be used as app.peo"ple too, by a view [app.users AccessShare]
+      CREATE VIEW "app"."peo""ple" WITH (security_invoker = true) AS SELECT "id", "we""ird" FROM "app"."users"
+      ALTER VIEW "app"."peo""ple" OWNER TO "boss"
+      REVOKE ALL ON "app"."peo""ple" FROM PUBLIC
+      GRANT SELECT ON "app"."peo""ple" TO "rea""der" WITH GRANT OPTION
+      GRANT UPDATE ("we""ird") ON "app"."peo""ple" TO PUBLIC
+      undo: DROP VIEW IF EXISTS "app"."peo""ple"
+    flip: the new name can be used []
+    contract: code that uses the old name is gone []
+    contract: app.users is app.peo"ple from here on; the old name is gone [app.users AccessExclusive, app.peo"ple AccessExclusive]
+      DROP VIEW "app"."peo""ple"
+      ALTER TABLE "app"."users" RENAME TO "peo""ple"
+      undo: ALTER TABLE "app"."peo""ple" RENAME TO "users"
+      undo: CREATE VIEW "app"."peo""ple" WITH (security_invoker = true) AS SELECT "id", "we""ird" FROM "app"."users"
+      undo: ALTER VIEW "app"."peo""ple" OWNER TO "boss"
+      undo: REVOKE ALL ON "app"."peo""ple" FROM PUBLIC
+      undo: GRANT SELECT ON "app"."peo""ple" TO "rea""der" WITH GRANT OPTION
+      undo: GRANT UPDATE ("we""ird") ON "app"."peo""ple" TO PUBLIC
+    "#);
 }
 
 #[test]
 fn a_table_that_goes_becomes_its_own_copy() {
     let change = NamingChange::DropTable { table: named(), if_exists: false, cascade: true };
-    insta::assert_snapshot!(steps(change, 15), @r#""#);
+    insta::assert_snapshot!(steps(change, 15), @r#"
+    contract: code that uses the table is gone []
+    contract: hide app.users as app.users_deprecated [app.users AccessExclusive]
+      ALTER TABLE "app"."users" RENAME TO "users_deprecated"
+      undo: ALTER TABLE "app"."users_deprecated" RENAME TO "users"
+    cleanup: nothing needs the table []
+    cleanup: drop the foreign key `users_team_fkey` of app.users_deprecated to app.teams [app.users_deprecated AccessExclusive, app.teams AccessExclusive]
+      ALTER TABLE "app"."users_deprecated" DROP CONSTRAINT "users_team_fkey"
+    cleanup: move app.users_deprecated to segue.keep_users_4ae8330f, which stays until you drop it [app.users_deprecated AccessExclusive]
+      ALTER INDEX "app"."users_pkey" RENAME TO "segue_users_pkey_588d029c"
+      ALTER SEQUENCE "app"."users_id_seq" RENAME TO "segue_users_id_seq_fdbf9017"
+      ALTER TABLE "app"."users_deprecated" RENAME TO "keep_users_4ae8330f"
+      ALTER TABLE "app"."keep_users_4ae8330f" SET SCHEMA "segue"
+    "#);
 }
 
 #[test]

@@ -129,8 +129,15 @@ fn what_is_built_on_the_view_keeps_contract_waiting() {
         let waits = segue.run(&["contract", "--old-version-stopped"]);
         assert_eq!(waits.code, 5, "{}", waits.stderr);
         assert!(waits.stderr.contains("early"), "{}", waits.stderr);
+        let refused = segue.run(&["rollback", "--new-version-stopped"]);
+        assert_ne!(refused.code, 0);
+        assert!(refused.stderr.contains("early"), "{}", refused.stderr);
         stage.client.batch("DROP VIEW early");
         segue.ok(&["contract", "--old-version-stopped"]);
+        stage.client.batch("CREATE VIEW later AS SELECT id FROM humans");
+        segue.ok(&["rollback", "--new-version-stopped"]);
+        stage.client.batch("DROP VIEW later");
+        stage.assert_before();
     }
 }
 

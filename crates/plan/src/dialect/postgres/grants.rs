@@ -54,8 +54,8 @@ pub(super) fn grants(table: &TableName, context: &Context<'_>) -> Grants {
     let Some(Answer::Rows(rows)) = context.answers.get(&key(table)) else { return Grants::default() };
     let of_kind = |kind: &'static str| rows.iter().filter(move |row| text(row, 0) == Some(kind));
     Grants {
-        held: of_kind("held").filter_map(|row| grant(row)).collect(),
-        by_default: of_kind("default").map(|row| role(row)).collect(),
+        held: of_kind("held").filter_map(grant).collect(),
+        by_default: of_kind("default").map(role).collect(),
     }
 }
 

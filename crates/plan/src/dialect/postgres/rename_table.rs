@@ -13,7 +13,7 @@ use segue_model::step::{Action, Asks, Condition, Phase, Step, Undo, UndoStep};
 use segue_model::value::Value;
 
 use super::mirror::{display, regclass};
-use super::work::{Work, beside, undo_step};
+use super::work::{Work, beside, undo_step, undo_step_if};
 use super::{gates, grants, sql};
 use crate::dialect::Planned;
 use crate::figures::listed;
@@ -180,7 +180,10 @@ fn stands_in(moved: &Moved<'_>, context: &Context<'_>) -> Result<(), Refusal> {
 fn appear(moved: &Moved<'_>, context: &Context<'_>) -> Step {
     let drop = sql("DROP VIEW IF EXISTS {view}", &[("view", Hole::Table(&moved.new))]);
     // To lock a view by its name locks the table below it too, and nothing is done to that.
-    let gone = UndoStep { tries: Some(LockTries::default()), ..undo_step(moved.old(), &[], vec![drop]) };
+    let gone = UndoStep {
+        tries: Some(LockTries::default()),
+        ..undo_step_if(moved.old(), &[], vec![drop], vec![nothing_uses(moved)])
+    };
     Work {
         phase: Phase::Expand,
         title: format!("let {} be used as {} too, by a view", moved.old(), moved.new),
@@ -250,7 +253,11 @@ fn nothing_uses(moved: &Moved<'_>) -> Condition {
     Condition {
         sql: sql(include_str!("rename_table/users.sql").trim_end(), &[("view", Hole::Body(&view))]),
         says: format!("nothing is built on the view {}", moved.new),
-        hint: format!("Drop what is named, and create it again on {} after `segue contract`.", moved.new),
+        hint: format!(
+            "Drop what is named; to go on, create it again on {} after `segue contract`, to go back, on {}.",
+            moved.new,
+            moved.old()
+        ),
     }
 }
 

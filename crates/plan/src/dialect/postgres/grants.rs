@@ -53,10 +53,7 @@ fn key(table: &TableName) -> String {
 pub(super) fn grants(table: &TableName, context: &Context<'_>) -> Grants {
     let Some(Answer::Rows(rows)) = context.answers.get(&key(table)) else { return Grants::default() };
     let of_kind = |kind: &'static str| rows.iter().filter(move |row| text(row, 0) == Some(kind));
-    Grants {
-        held: of_kind("held").filter_map(grant).collect(),
-        by_default: of_kind("default").map(role).collect(),
-    }
+    Grants { held: of_kind("held").filter_map(grant).collect(), by_default: of_kind("default").map(role).collect() }
 }
 
 fn grant(row: &Row) -> Option<Grant> {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use segue_model::change::Change;
+use segue_model::change::{Change, NamingChange};
 use segue_model::ident::{Ident, TableRef};
 use segue_model::nearest::nearest;
 
@@ -36,6 +36,9 @@ impl<'g> Created<'g> {
             match &found.what {
                 Wanted::Change(Change::AddColumn { table, column }) => {
                     created.each(table, |columns| columns.iter_mut().for_each(|all| all.push(column.name.clone())));
+                }
+                Wanted::Change(Change::Naming(NamingChange::Column { table, to, .. })) => {
+                    created.each(table, |columns| columns.iter_mut().for_each(|all| all.push(to.clone())));
                 }
                 // What is not understood in full may bring columns too.
                 Wanted::Change(Change::NotYet { table: Some(table), .. }) => {

@@ -403,10 +403,10 @@ ALTER TYPE mood ADD VALUE 'x';
 COPY t TO stdout;
 COPY t FROM stdin"
     ), @r#"
-    1:1 not yet RENAME COLUMN [t]
-    2:1 not yet RENAME TO [t]
-    3:15 not yet DROP COLUMN … CASCADE [t]
-    3:38 not yet DROP COLUMN IF EXISTS [t]
+    1:1 rename_column [t]
+    2:1 rename_table [t]
+    3:15 drop_column [t]
+    3:38 drop_column [t]
     3:63 not yet ALTER COLUMN … SET DEFAULT [t]
     3:86 not yet ALTER COLUMN … DROP NOT NULL [t]
     3:116 not yet ADD CONSTRAINT [t]
@@ -416,7 +416,8 @@ COPY t FROM stdin"
     3:200 not yet VALIDATE CONSTRAINT [t]
     4:1 not yet ALTER TABLE IF EXISTS [t]
     5:1 not yet RENAME TO [v]
-    6:1 not yet DROP TABLE
+    6:1 drop_table [a]
+    6:1 drop_table [b]
     7:1 not yet DROP INDEX CONCURRENTLY
     8:1 not yet INSERT INTO [t]
     9:1 not yet DELETE FROM [t]

@@ -1,7 +1,7 @@
 //! Changes and directives → operations: what of a file belongs together.
 
 use segue_model::catalog::{Catalog, Table};
-use segue_model::change::{Change, Located, Migration, Place};
+use segue_model::change::{Change, Located, Migration, NamingChange, Place};
 use segue_model::expr::{Expr, Nullness};
 use segue_model::ident::Ident;
 
@@ -347,8 +347,13 @@ impl<'w, 'a> Grouper<'w, 'a> {
         let plain = backs.iter().filter(|back| self.is_plain_drop(back));
         let changes = plain.filter_map(|back| {
             let said = |change: &&Located<Change>| {
-                let drops = matches!(&change.what, Change::DropColumn { column, .. } if self.catalog.same(column, &back.dropped.column.name));
-                drops && change.at == *back.dropped.at
+                let dropped = match &change.what {
+                    Change::DropColumn { column, .. } | Change::Naming(NamingChange::DropColumn { column, .. }) => {
+                        column
+                    }
+                    _ => return false,
+                };
+                self.catalog.same(dropped, &back.dropped.column.name) && change.at == *back.dropped.at
             };
             let change = self.migration.changes.iter().find(said)?;
             let alone = Alone { change: &change.what, statement: back.dropped.statement, at: back.dropped.at };

@@ -207,10 +207,12 @@ impl Native<'_> {
         match self.change {
             Change::DropColumn { .. } => true,
             Change::Naming(naming) => match naming {
-                NamingChange::Table { .. }
-                | NamingChange::Column { .. }
-                | NamingChange::Schema { .. }
-                | NamingChange::DropTable { .. } => true,
+                NamingChange::Table { .. } | NamingChange::Column { .. } | NamingChange::Schema { .. } => true,
+                // What is not there takes nothing away.
+                NamingChange::DropTable { .. } => self.table.is_some(),
+                NamingChange::DropColumn { column, .. } => {
+                    self.table.is_some_and(|table| table.columns.iter().any(|known| known.name == *column))
+                }
                 NamingChange::Constraint { .. } => false,
             },
             Change::Column(column) => matches!(column.what, ColumnProperty::Fill(_)),

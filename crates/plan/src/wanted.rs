@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use segue_model::catalog::{Catalog, Column, ConstraintKind, Table, TableKind};
-use segue_model::change::{Change, Directive, Located, Migration, NewColumn, Place, Statement};
+use segue_model::change::{Change, Directive, Located, Migration, NamingChange, NewColumn, Place, Statement};
 use segue_model::expr::Expr;
 use segue_model::ident::{Ident, TableName, TableRef};
 use segue_model::nearest::nearest;
@@ -148,11 +148,11 @@ impl<'a> Reader<'a> {
                     self.alter_type((table, column), to, using.as_ref(), change);
                 }
                 Change::SetNotNull { .. } | Change::Transform { .. } => {}
+                Change::Naming(naming) => self.naming(naming, change),
                 Change::Column(_)
                 | Change::Constraint(_)
                 | Change::Index(_)
                 | Change::Partition(_)
-                | Change::Naming(_)
                 | Change::Object(_)
                 | Change::Rows(_) => self.alone(change.what.table(), change),
                 Change::NotYet { what, .. } => self.refuse(not_yet(what.clone(), LATER), &change.at),
@@ -458,6 +458,34 @@ impl<'a> Reader<'a> {
     fn write(&mut self, change: &'a Located<Change>, what: AsWrittenKind<'a>) {
         let Some(statement) = change.statement.map(|at| &self.migration.statements[at]) else { return };
         self.wanted.of_new_tables.push(AsWritten { statement, at: &change.at, what });
+    }
+
+    /// What is dropped only if it exists may be missing, and a table of this file keeps its name: its undo drops it by that.
+    fn naming(&mut self, naming: &NamingChange, change: &'a Located<Change>) {
+        let table = naming.table();
+        let found = self.catalog.find(table);
+        match naming {
+            NamingChange::Table { .. } | NamingChange::Schema { .. } | NamingChange::DropTable { .. }
+                if self.created_as(table).is_some() =>
+            {
+                let what = format!("{} of `{table}`, which this file creates", naming.kind().replace('_', " "));
+                self.refuse(not_yet(what, "Create it as it is to be."), &change.at);
+            }
+            NamingChange::DropTable { if_exists: true, .. } if found.is_none() => self.alone(None, change),
+            NamingChange::DropColumn { column, if_exists, .. } => {
+                let there = found.is_none_or(|found| self.catalog.column(found, column).is_some());
+                if there || !if_exists {
+                    self.drop_column(table, column, change)
+                } else {
+                    self.alone(Some(table), change)
+                }
+            }
+            NamingChange::Table { .. }
+            | NamingChange::Column { .. }
+            | NamingChange::Constraint { .. }
+            | NamingChange::Schema { .. }
+            | NamingChange::DropTable { .. } => self.alone(Some(table), change),
+        }
     }
 
     /// A change that stands by itself. One of a table of this file runs as written.

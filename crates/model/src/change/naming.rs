@@ -37,6 +37,17 @@ pub enum NamingChange {
         /// Its schema to be.
         to: Ident,
     },
+    /// `DROP COLUMN` with a clause that a plain one has not.
+    DropColumn {
+        /// The table.
+        table: TableRef,
+        /// The column.
+        column: Ident,
+        /// `IF EXISTS`.
+        if_exists: bool,
+        /// `CASCADE`.
+        cascade: bool,
+    },
     /// `DROP TABLE`, one of those that the statement names.
     DropTable {
         /// The table.
@@ -56,6 +67,7 @@ impl NamingChange {
             | Self::Column { table, .. }
             | Self::Constraint { table, .. }
             | Self::Schema { table, .. }
+            | Self::DropColumn { table, .. }
             | Self::DropTable { table, .. } => table,
         }
     }
@@ -67,6 +79,7 @@ impl NamingChange {
             Self::Column { .. } => "rename_column",
             Self::Constraint { .. } => "rename_constraint",
             Self::Schema { .. } => "set_schema",
+            Self::DropColumn { .. } => "drop_column",
             Self::DropTable { .. } => "drop_table",
         }
     }

@@ -60,6 +60,20 @@ pub(super) fn steps(mirror: &Mirror<'_>, going: &[Going<'_>], settle: Vec<Sql>, 
     steps
 }
 
+/// Returns the steps that copy and drop columns which follow from none and to which none follows: there is no sync to end.
+pub(super) fn copied_and_dropped(mirror: &Mirror<'_>, going: &[Going<'_>]) -> Vec<Step> {
+    let now: Vec<&Ident> = going.iter().map(|column| column.now).collect();
+    match by_windows(mirror) {
+        Ok(windows) => vec![
+            create_empty(mirror, going),
+            fill(mirror, going, windows),
+            copy_rest(mirror, going),
+            drop(mirror, &now),
+        ],
+        Err(why) => vec![copy_whole(mirror, going, why), drop(mirror, &now)],
+    }
+}
+
 /// Returns the windows of the copy, or why it is made by one statement.
 fn by_windows(mirror: &Mirror<'_>) -> Result<Windows, &'static str> {
     if mirror.table.primary_key().is_empty() {

@@ -1,7 +1,7 @@
 //! What a statement would do if it were run as written.
 
 use segue_model::catalog::{Column, ConstraintKind, Table};
-use segue_model::change::{Change, NewColumn};
+use segue_model::change::{Change, NamingChange, NewColumn};
 use segue_model::ident::{Ident, TableRef};
 use segue_model::sql::TypeName;
 
@@ -42,11 +42,24 @@ fn fact_of(change: &Change, context: &Context<'_>) -> Option<&'static str> {
         | Change::Constraint(_)
         | Change::Index(_)
         | Change::Partition(_)
-        | Change::Naming(_)
         | Change::Rows(_)
         | Change::NotYet { .. }
         | Change::Opaque { .. } => None,
         Change::Object(object) => Some(object.fact),
+        Change::Naming(naming) => named(naming, context),
+    }
+}
+
+fn named(naming: &NamingChange, context: &Context<'_>) -> Option<&'static str> {
+    let table = context.catalog.find(naming.table())?;
+    let has_parent = || table.constraints.iter().any(|constraint| constraint.kind == ConstraintKind::ForeignKey);
+    match naming {
+        NamingChange::Table { .. } => Some("tab.rename"),
+        NamingChange::Column { .. } => Some("tab.rename_column"),
+        NamingChange::Constraint { .. } => Some("con.rename"),
+        NamingChange::Schema { .. } => Some("tab.set_schema"),
+        NamingChange::DropColumn { column, .. } => Some(dropped(table, column)),
+        NamingChange::DropTable { .. } => Some(if has_parent() { "tab.drop_with_fk_out" } else { "tab.drop" }),
     }
 }
 

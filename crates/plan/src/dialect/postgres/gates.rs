@@ -49,7 +49,11 @@ pub(super) fn table(table: &Table, context: &Context<'_>) -> Result<(), Refusal>
     user_trigger::gate(table)
 }
 
-fn owner(table: &Table, context: &Context<'_>) -> Result<(), Refusal> {
+/// Refuses a role that does not own the table.
+///
+/// # Errors
+/// The refusal.
+pub(super) fn owner(table: &Table, context: &Context<'_>) -> Result<(), Refusal> {
     let owns = match context.answers.get(&owner_key(&table.name)) {
         Some(Answer::Rows(rows)) => rows.first().and_then(|row| row.first()).and_then(Value::as_bool),
         Some(Answer::Failed { .. } | Answer::TimedOut) | None => None,

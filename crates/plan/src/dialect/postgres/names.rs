@@ -79,6 +79,15 @@ impl<'a> Names<'a> {
         Ident::of_ours("segue_", name.as_str(), &self.tag_for(name, what), BYTES_MAX)
     }
 
+    /// Returns a name in our schema for what moves there and is called `name`: one that nothing there bears.
+    pub(super) fn kept(&self, name: &Ident) -> TableName {
+        let of_turn = |turn: usize| TableName { schema: schema(), name: self.beside(name, &"kept".repeat(turn + 1)) };
+        (0..=self.taken.len())
+            .map(of_turn)
+            .find(|name| !self.is_taken(name))
+            .expect("there are more names than taken ones")
+    }
+
     /// Returns the name of the copy of what cleanup drops: one that no earlier cleanup of the same migration has left.
     pub(super) fn keeps(&self) -> TableName {
         self.copy("keep", None)
@@ -128,12 +137,17 @@ impl<'a> Names<'a> {
 /// # Errors
 /// A refusal when the table has a column of that name.
 pub(super) fn deprecated(table: &Table, column: &Ident) -> Result<Ident, Refusal> {
-    let room = BYTES_MAX - DEPRECATED.len();
-    let name = column.as_str();
-    let cut = name.char_indices().map(|(at, c)| at + c.len_utf8()).take_while(|end| *end <= room).last().unwrap_or(0);
-    let hidden = Ident::new([&name[..cut], DEPRECATED].concat()).expect("a name with an ending is a name");
+    let hidden = hidden(column);
     match table.columns.iter().any(|other| other.name == hidden) {
         true => Err(Refusal::Exists { name: [table.name.to_string(), hidden.to_string()].join(".") }),
         false => Ok(hidden),
     }
+}
+
+/// Returns the name under which contract hides what bears `name`.
+pub(super) fn hidden(name: &Ident) -> Ident {
+    let room = BYTES_MAX - DEPRECATED.len();
+    let name = name.as_str();
+    let cut = name.char_indices().map(|(at, c)| at + c.len_utf8()).take_while(|end| *end <= room).last().unwrap_or(0);
+    Ident::new([&name[..cut], DEPRECATED].concat()).expect("a name with an ending is a name")
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use segue_model::expr::Expr;
-use segue_model::ident::Ident;
+use segue_model::ident::{Ident, TableName};
 use segue_model::probe::Probe;
 use segue_model::sql::{Hole, Sql, TypeName};
 use segue_model::step::{Action, Asks, Phase, Step, Undo};
@@ -56,6 +56,17 @@ pub(super) fn probes(pair: &Pair<'_>, context: &Context<'_>) -> Result<Vec<Probe
 /// # Errors
 /// A refusal when this cannot be done while the application runs.
 pub(super) fn plan(pair: &Pair<'_>, context: &Context<'_>) -> Result<Planned, Refusal> {
+    plan_with(pair, context, &self::settle)
+}
+
+/// What makes the new columns in cleanup what they are to be at last: NOT NULL, with their defaults.
+pub(super) type Settle<'s> = &'s dyn Fn(&Pair<'_>, &Mirror<'_>) -> Vec<Sql>;
+
+/// Returns the steps, the last statements about the new columns being those of `settle`.
+///
+/// # Errors
+/// A refusal when this cannot be done while the application runs.
+pub(super) fn plan_with(pair: &Pair<'_>, context: &Context<'_>, settle: Settle<'_>) -> Result<Planned, Refusal> {
     gates::table(pair.table, context)?;
     for side in &pair.old {
         gates::bound(pair.table, side.column)?;
@@ -82,7 +93,8 @@ pub(super) fn plan(pair: &Pair<'_>, context: &Context<'_>) -> Result<Planned, Re
     if loses.is_some() {
         notes.push(asked::sampled(&pair.table.name, &pair.new[0].column.name, context));
     }
-    let steps = steps(pair, &mirror, &hidden, loses.as_deref(), context)?;
+    let settle = settle(pair, &mirror);
+    let steps = steps(pair, &mirror, &hidden, (loses.as_deref(), settle), context)?;
     Ok(Planned { steps, notes, flip: flip(pair), loses })
 }
 
@@ -90,7 +102,7 @@ fn steps(
     pair: &Pair<'_>,
     mirror: &Mirror<'_>,
     hidden: &BTreeMap<Ident, Ident>,
-    loses: Option<&str>,
+    (loses, settle): (Option<&str>, Vec<Sql>),
     context: &Context<'_>,
 ) -> Result<Vec<Step>, Refusal> {
     let (table, major) = (mirror.table(), context.server.version.major);
@@ -118,7 +130,7 @@ fn steps(
     let after = Mirror { renamed: hidden.clone(), ..self::mirror(pair, context)? };
     steps.push(hide(mirror, &after));
     let going: Vec<Going<'_>> = hidden.iter().map(|(old, now)| Going { now, kept_as: old }).collect();
-    steps.extend(cleanup::steps(&after, &going, settle(pair, mirror), major));
+    steps.extend(cleanup::steps(&after, &going, settle, major));
     Ok(steps)
 }
 
@@ -360,9 +372,14 @@ fn hide(mirror: &Mirror<'_>, after: &Mirror<'_>) -> Step {
 }
 
 fn rename(mirror: &Mirror<'_>, from: &Ident, to: &Ident) -> Sql {
+    rename_of(mirror.table(), from, to)
+}
+
+/// Returns the statement that gives a column of `table` another name.
+pub(super) fn rename_of(table: &TableName, from: &Ident, to: &Ident) -> Sql {
     sql(
         "ALTER TABLE {table} RENAME COLUMN {from} TO {to}",
-        &[("table", Hole::Table(mirror.table())), ("from", Hole::Name(from)), ("to", Hole::Name(to))],
+        &[("table", Hole::Table(table)), ("from", Hole::Name(from)), ("to", Hole::Name(to))],
     )
 }
 
@@ -373,10 +390,15 @@ fn rename_if(mirror: &Mirror<'_>, from: &Ident, to: &Ident) -> Sql {
 
 /// Returns statements that are carried out only while the table has the column.
 pub(super) fn if_column(mirror: &Mirror<'_>, column: &Ident, then: &[Sql]) -> Sql {
+    if_column_of(mirror.table(), column, then)
+}
+
+/// Returns statements that are carried out only while `table` has the column.
+pub(super) fn if_column_of(table: &TableName, column: &Ident, then: &[Sql]) -> Sql {
     let body = sql(
         include_str!("if_column.sql").trim_end(),
         &[
-            ("table", Hole::Sql(&regclass(mirror.table()))),
+            ("table", Hole::Sql(&regclass(table))),
             ("column", Hole::Text(column.as_str())),
             ("then", Hole::Join(then, ";\n    ")),
         ],

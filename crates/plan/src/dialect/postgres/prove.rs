@@ -1,12 +1,17 @@
 //! How a column becomes NOT NULL without a scan under a lock that blocks: a CHECK proves it first.
 
+use segue_model::catalog::Column;
 use segue_model::ident::{Ident, TableName};
+use segue_model::probe::{Answer, Probe};
 use segue_model::sql::{Hole, Sql};
 use segue_model::step::{Action, Phase, Step, Undo};
+use segue_model::value::Value;
 
+use super::mirror::{display, regclass};
 use super::sql;
 use super::types::Resolved;
 use super::work::{Work, undo_step};
+use crate::operation::Context;
 
 /// Returns the step after which no write leaves the column NULL; existing rows are not looked at.
 pub(super) fn add(phase: Phase, table: &TableName, (column, kind): (&Ident, &Resolved), check: &Ident) -> Step {
@@ -102,4 +107,40 @@ pub(super) fn set_default(table: &TableName, column: &Ident, default: &Sql) -> S
 
 fn alter(table: &TableName, column: &Ident, template: &'static str) -> Sql {
     sql(template, &[("table", Hole::Table(table)), ("column", Hole::Name(column))])
+}
+
+/// The first version that gives NOT NULL constraints names.
+const NAMED: u32 = 18;
+
+/// Returns the question what the NOT NULL of a column is called; `None` where it has no name.
+pub(super) fn name_probe(table: &TableName, column: &Column, major: u32) -> Option<Probe> {
+    (column.not_null && major >= NAMED).then(|| Probe {
+        key: name_key(table, &column.name),
+        sql: sql(
+            "SELECT c.conname FROM pg_catalog.pg_constraint AS c JOIN pg_catalog.pg_attribute AS a \
+             ON a.attrelid = c.conrelid AND c.conkey = ARRAY[a.attnum] \
+             WHERE c.conrelid = {table} AND c.contype = 'n' AND a.attname = {column}",
+            &[("table", Hole::Sql(&regclass(table))), ("column", Hole::Text(column.name.as_str()))],
+        ),
+    })
+}
+
+fn name_key(table: &TableName, column: &Ident) -> String {
+    format!("not null:{}:{}", display(table), column.as_str())
+}
+
+/// Returns the statement that makes `column` NOT NULL, under the name that the NOT NULL of `like` had when the plan was made.
+pub(super) fn set_not_null_as(table: &TableName, column: &Ident, like: &Ident, context: &Context<'_>) -> Sql {
+    let answer = match context.answers.get(&name_key(table, like)) {
+        Some(Answer::Rows(rows)) => rows.first(),
+        Some(Answer::Failed { .. } | Answer::TimedOut) | None => None,
+    };
+    let name = answer.and_then(|row| row.first()).and_then(Value::as_str).and_then(|name| Ident::new(name).ok());
+    match name {
+        Some(name) => sql(
+            "ALTER TABLE {table} ADD CONSTRAINT {name} NOT NULL {column}",
+            &[("table", Hole::Table(table)), ("name", Hole::Name(&name)), ("column", Hole::Name(column))],
+        ),
+        None => set_not_null(table, column),
+    }
 }

@@ -136,6 +136,7 @@ fn of_directive(directive: &Directive) -> String {
         Directive::Strategy(name) => format!("strategy {name}"),
         Directive::Allow { rule, reason } => format!("allow {rule} because {reason}"),
         Directive::Depends(id) => format!("depends {id}"),
+        Directive::Orphans { of, treated } => format!("orphans {of:?} {treated:?}"),
         Directive::NotYet(what) => format!("not yet {what}"),
     }
 }
@@ -409,11 +410,11 @@ COPY t FROM stdin"
     3:38 not yet DROP COLUMN IF EXISTS [t]
     3:63 not yet ALTER COLUMN … SET DEFAULT [t]
     3:86 not yet ALTER COLUMN … DROP NOT NULL [t]
-    3:116 not yet ADD CONSTRAINT [t]
-    3:148 not yet DROP CONSTRAINT [t]
+    3:116 add_check [t]
+    3:148 drop_constraint [t]
     3:167 not yet OWNER TO [t]
     3:180 not yet ENABLE TRIGGER ALL [t]
-    3:200 not yet VALIDATE CONSTRAINT [t]
+    3:200 validate_constraint [t]
     4:1 not yet ALTER TABLE IF EXISTS [t]
     5:1 not yet RENAME TO [v]
     6:1 not yet DROP TABLE

@@ -49,7 +49,11 @@ pub(super) fn table(table: &Table, context: &Context<'_>) -> Result<(), Refusal>
     user_trigger::gate(table)
 }
 
-fn owner(table: &Table, context: &Context<'_>) -> Result<(), Refusal> {
+/// Refuses a table that is not ours to change.
+///
+/// # Errors
+/// The refusal.
+pub(super) fn owner(table: &Table, context: &Context<'_>) -> Result<(), Refusal> {
     let owns = match context.answers.get(&owner_key(&table.name)) {
         Some(Answer::Rows(rows)) => rows.first().and_then(|row| row.first()).and_then(Value::as_bool),
         Some(Answer::Failed { .. } | Answer::TimedOut) | None => None,
@@ -64,8 +68,11 @@ fn owner(table: &Table, context: &Context<'_>) -> Result<(), Refusal> {
     }
 }
 
-/// Row security would hide rows from the backfill without a word.
-fn row_security(table: &Table, context: &Context<'_>) -> Result<(), Refusal> {
+/// Refuses a table whose row security would hide rows from what reads all of them, without a word.
+///
+/// # Errors
+/// The refusal.
+pub(super) fn row_security(table: &Table, context: &Context<'_>) -> Result<(), Refusal> {
     let server = context.server;
     let bound = table.force_row_security || server.role != table.owner;
     if table.row_security && bound && !server.superuser && !server.bypass_row_security {

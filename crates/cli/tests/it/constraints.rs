@@ -33,14 +33,21 @@ INSERT INTO whole SELECT n FROM generate_series(0, 99) AS n;
 fn schemas(url: &str) -> Vec<String> {
     let mut all = dump::postgres::catalog(url, "public");
     all.extend(dump::postgres::catalog(url, "Od\"d"));
-    all
+    all.iter().map(|line| without_mark(line)).collect()
+}
+
+/// Of keys and foreign keys `connoinherit` says only whether a partition got one with its table or was joined to it later, as
+/// by a restore of pg_dump. Nothing reads it.
+fn without_mark(line: &str) -> String {
+    let of_key = [", kind u", ", kind p", ", kind f"].iter().any(|kind| line.contains(kind));
+    if of_key { line.replace("no inherit true", "no inherit -").replace("no inherit false", "no inherit -") } else { line.to_owned() }
 }
 
 /// Applies `up` after `before`, compares with what it does as written, takes it back, and compares with what was.
 #[track_caller]
 fn same_as_naive_and_back(server: &PostgresServer, before: &str, up: &str) {
     let (naive, ours) = (server.database(), server.database());
-    Client::connect(&naive).batch(&[TABLES, before, up].concat());
+    Client::connect(&naive).batch(&[TABLES, before, ";", up].concat());
     Client::connect(&ours).batch(&[TABLES, before].concat());
     let was = schemas(&ours);
     let project = Project::new(&ours);

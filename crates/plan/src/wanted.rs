@@ -199,7 +199,10 @@ impl<'a> Reader<'a> {
                 }
                 Directive::Back { table, assignments } => self.backs(table, assignments, at, true),
                 Directive::NotYet(what) => self.refuse(not_yet(what.clone(), LATER), at),
-                Directive::Strategy(_) | Directive::Allow { .. } | Directive::Depends(_) | Directive::Orphans { .. } => {}
+                Directive::Strategy(_)
+                | Directive::Allow { .. }
+                | Directive::Depends(_)
+                | Directive::Orphans { .. } => {}
             }
         }
     }
@@ -220,7 +223,10 @@ impl<'a> Reader<'a> {
                 }
                 Directive::Back { table, assignments } => self.backs(table, assignments, &directive.at, true),
                 Directive::NotYet(what) => self.refuse(not_yet(what.clone(), LATER), &directive.at),
-                Directive::Strategy(_) | Directive::Allow { .. } | Directive::Depends(_) | Directive::Orphans { .. } => {}
+                Directive::Strategy(_)
+                | Directive::Allow { .. }
+                | Directive::Depends(_)
+                | Directive::Orphans { .. } => {}
             }
         }
     }

@@ -57,9 +57,8 @@ fn to_customers() -> NewConstraint {
 
 /// A server on which every row fits, and nothing is below a table but what `below` says.
 fn fits(key: &str, sql: &str, below: &[[&str; 5]]) -> Answer {
-    let rows = |rows: &[&[&str]]| {
-        Answer::Rows(rows.iter().map(|row| row.iter().map(|v| Value::from(*v)).collect()).collect())
-    };
+    let rows =
+        |rows: &[&[&str]]| Answer::Rows(rows.iter().map(|row| row.iter().map(|v| Value::from(*v)).collect()).collect());
     match key.split(':').next().unwrap_or_default() {
         "names" => rows(&[]),
         "orphans" | "violating" | "absent" | "duplicates" => Answer::Rows(vec![vec![Value::from("0"), Value::Null]]),

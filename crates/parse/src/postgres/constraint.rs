@@ -33,7 +33,9 @@ pub(super) fn command(command: &Command<'_>, node: &AlterTableCmd) -> Result<Opt
             if_exists: node.missing_ok,
             cascade: node.behavior() == DropBehavior::DropCascade,
         }),
-        (AlterTableType::AtAlterConstraint, Some(NodeEnum::AtalterConstraint(alter))) if !alter.alter_inheritability => {
+        (AlterTableType::AtAlterConstraint, Some(NodeEnum::AtalterConstraint(alter)))
+            if !alter.alter_inheritability =>
+        {
             Some(ConstraintAction::Alter {
                 name: name::ident(&alter.conname)?,
                 deferral: alter.alter_deferrability,

@@ -139,9 +139,10 @@ fn exclusion(new: &NewConstraint) -> Refusal {
     Refusal::Impossible {
         what: format!("an EXCLUDE constraint {}", shown(new.name.as_ref())),
         why: "the server builds its index under AccessExclusiveLock, and takes none that was built before".to_owned(),
-        instead: "Create a table that has the constraint from the beginning and move the rows there, or, where the index of \
+        instead:
+            "Create a table that has the constraint from the beginning and move the rows there, or, where the index of \
                   this table is built in a moment, run the ALTER TABLE by hand with a short `lock_timeout`."
-            .to_owned(),
+                .to_owned(),
     }
 }
 

@@ -175,16 +175,16 @@ fn alter_new_table(written: &AsWritten<'_>, table: &TableName) -> Step {
 /// A foreign key of a new table locks the one that it points to against writes.
 fn referenced(written: &AsWritten<'_>, context: &Context<'_>) -> Vec<RelationLock> {
     let of_statement = context.migration.changes.iter().filter(|change| {
-        change.statement.and_then(|at| context.migration.statements.get(at)).is_some_and(|other| other == written.statement)
+        change
+            .statement
+            .and_then(|at| context.migration.statements.get(at))
+            .is_some_and(|other| other == written.statement)
     });
     let tables = of_statement.filter(|change| matches!(change.what, Change::Constraint(_)));
     let named = tables.flat_map(|change| change.what.other_tables());
     let found: BTreeSet<&TableName> =
         named.filter_map(|table| context.catalog.find(table)).map(|table| &table.name).collect();
-    found
-        .into_iter()
-        .map(|table| RelationLock { relation: table.clone(), mode: LockMode::ShareRowExclusive })
-        .collect()
+    found.into_iter().map(|table| RelationLock { relation: table.clone(), mode: LockMode::ShareRowExclusive }).collect()
 }
 
 fn add_columns(

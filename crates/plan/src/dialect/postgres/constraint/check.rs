@@ -9,11 +9,11 @@ use segue_model::sql::{Hole, Sql};
 use segue_model::step::{Action, Phase, Step, Undo};
 
 use super::super::prove::{drop_sql, validate_sql};
-use super::super::work::{Work, beside, undo_beside, undo_step};
 use super::super::sql;
+use super::super::work::{Work, beside, undo_beside, undo_step};
+use super::Subject;
 use super::rows::{self, Bad};
 use super::tree::{self, Below};
-use super::Subject;
 use crate::dialect::Planned;
 use crate::operation::{Context, Stage};
 use crate::refusal::Refusal;

@@ -149,7 +149,10 @@ impl<'a> Gone<'a> {
     /// What is dropped from a partitioned table is dropped from its partitions; a foreign key of an ordinary table is its own.
     fn tree(&self) -> &[Below] {
         let own = self.subject.table.kind != TableKind::Partitioned
-            && matches!(self.kind(), Some(ConstraintKind::ForeignKey | ConstraintKind::Unique | ConstraintKind::PrimaryKey));
+            && matches!(
+                self.kind(),
+                Some(ConstraintKind::ForeignKey | ConstraintKind::Unique | ConstraintKind::PrimaryKey)
+            );
         let no_inherit = self.about.definition.as_str().contains(" NO INHERIT");
         if own || no_inherit { &[] } else { self.below }
     }
@@ -170,7 +173,7 @@ impl<'a> Gone<'a> {
             Some(ConstraintKind::ForeignKey) if partitioned && context.server.version.major < PARTITIONED_SINCE => {
                 Err(self.of_many())
             }
-            Some(ConstraintKind::Unique | ConstraintKind::PrimaryKey) => self.key_undo(),
+            Some(ConstraintKind::Unique | ConstraintKind::PrimaryKey) => self.key_undo(context),
             Some(ConstraintKind::Check | ConstraintKind::ForeignKey) | None => {
                 self.rows_undo(context).map(Undo::Lossless)
             }
@@ -200,7 +203,7 @@ impl<'a> Gone<'a> {
         let first = UndoStep {
             needed: Some(self.is_gone()),
             conditions: self.bad(context).into_iter().collect(),
-            ..undo_beside(undo_step(table, add, back), self.locks(lock, context)?)
+            ..undo_beside(undo_step(table, add, back), [self.locks(lock, context)?, self.children(context)].concat())
         };
         if !self.about.validated || !enforced {
             return Ok(vec![first]);
@@ -219,6 +222,14 @@ impl<'a> Gone<'a> {
         Ok(vec![first, undo_beside(second, [below, parent].concat())])
     }
 
+    /// 18 locks the children of an ordinary table while it gets a foreign key that they do not get.
+    fn children(&self, context: &Context<'a>) -> Vec<RelationLock> {
+        let foreign = self.kind() == Some(ConstraintKind::ForeignKey);
+        let own = foreign && self.subject.table.kind != TableKind::Partitioned;
+        let locked = own && context.server.version.major >= PARTITIONED_SINCE;
+        if locked { tree::locks(self.below, LockMode::ShareRowExclusive) } else { vec![] }
+    }
+
     /// Rows that were written meanwhile may not fit any more.
     fn bad(&self, context: &Context<'a>) -> Option<segue_model::step::Condition> {
         let bad = existing::violating(self.subject.table, self.known?, context)?;
@@ -228,7 +239,7 @@ impl<'a> Gone<'a> {
     }
 
     /// The index is built anew while the application goes on, and then becomes the constraint's.
-    fn key_undo(&self) -> Result<Undo, Refusal> {
+    fn key_undo(&self, context: &Context<'a>) -> Result<Undo, Refusal> {
         let table = self.subject.table;
         let index = self.known.and_then(|known| key::index_of(table, known));
         let again = index.and_then(|index| Some((index, key::again(index, self.name)?)));
@@ -252,7 +263,8 @@ impl<'a> Gone<'a> {
             ],
         )];
         attach.extend(self.comment());
-        let parts = [build, undo_step(&table.name, fact, attach)];
+        let children = key::children(table, self.kind(), self.below, context);
+        let parts = [build, undo_beside(undo_step(&table.name, fact, attach), children)];
         let parts: Vec<UndoStep> =
             parts.into_iter().map(|part| UndoStep { needed: Some(self.is_gone()), ..part }).collect();
         Ok(undo_of(parts, index))
@@ -378,10 +390,8 @@ pub(super) fn altered(
         " DEFERRABLE" => " DEFERRABLE INITIALLY IMMEDIATE",
         other => other,
     };
-    let before = sql(
-        "ALTER CONSTRAINT {name}{when}",
-        &[("name", Hole::Name(name)), ("when", Hole::Sql(&Sql::fixed(before)))],
-    );
+    let before =
+        sql("ALTER CONSTRAINT {name}{when}", &[("name", Hole::Name(name)), ("when", Hole::Sql(&Sql::fixed(before)))]);
     let back = undo_step(&table.name, &["con.alter_fk_deferrable"], vec![alter(&before)]);
     let work = Work {
         phase: subject.phase(),

@@ -178,12 +178,7 @@ fn known_one(
 }
 
 /// What the same file adds NOT VALID goes with the constraint when it is taken back.
-fn new_one(
-    subject: Subject<'_>,
-    new: &NewConstraint,
-    name: &Ident,
-    context: &Context<'_>,
-) -> Result<Planned, Refusal> {
+fn new_one(subject: Subject<'_>, new: &NewConstraint, name: &Ident, context: &Context<'_>) -> Result<Planned, Refusal> {
     if !new.not_valid {
         return Ok(valid_already(subject.table, name));
     }

@@ -1,8 +1,8 @@
 //! A foreign key: first for new rows, then for those that are there. Rows that point nowhere are counted beforehand.
 
+use segue_model::catalog::ConstraintKind;
 use segue_model::catalog::{Constraint, Index, Table, TableKind};
 use segue_model::change::{Change, ConstraintAction, ConstraintChange, NewConstraint, Orphans, References};
-use segue_model::catalog::ConstraintKind;
 use segue_model::ident::{Ident, TableName};
 use segue_model::lock::{LockMode, RelationLock};
 use segue_model::probe::Probe;
@@ -10,8 +10,8 @@ use segue_model::sql::{Hole, Sql};
 use segue_model::step::{Action, Phase, Step, Undo};
 
 use super::super::prove::{drop_sql, validate_sql};
-use super::super::work::{Work, beside, undo_beside, undo_step};
 use super::super::sql;
+use super::super::work::{Work, beside, undo_beside, undo_step};
 use super::check::add_sql;
 use super::rows::{self, Bad};
 use super::tree::{self, Below};
@@ -109,7 +109,12 @@ impl<'a> Foreign<'a> {
             index.unique && index.valid && index.predicate.is_none() && same
         };
         let by_file = subject.before(context).any(|change| gives_key(change, parent, context));
-        if parent.indexes.iter().any(answers) || by_file || parent.indexes.is_empty() && !self.parent_columns.is_empty() && parent.primary_key() == self.parent_columns {
+        if parent.indexes.iter().any(answers)
+            || by_file
+            || parent.indexes.is_empty()
+                && !self.parent_columns.is_empty()
+                && parent.primary_key() == self.parent_columns
+        {
             return Ok(());
         }
         let columns = match self.parent_columns.as_slice() {
@@ -222,7 +227,9 @@ fn created(references: &References, subject: Subject<'_>, context: &Context<'_>)
     let home = |schema: &Option<Ident>| schema.clone().or_else(|| context.catalog.search_path.first().cloned());
     let wanted = TableName { schema: home(&references.table.schema)?, name: references.table.name.clone() };
     let made = subject.before(context).any(|change| match change {
-        Change::CreateTable { table } => home(&table.schema).as_ref() == Some(&wanted.schema) && table.name == wanted.name,
+        Change::CreateTable { table } => {
+            home(&table.schema).as_ref() == Some(&wanted.schema) && table.name == wanted.name
+        }
         _ => false,
     });
     made.then_some(wanted)
@@ -263,10 +270,13 @@ pub(super) fn plan(
         ));
         return Ok(Planned { steps, notes, ..Planned::default() });
     }
+    // Children of an ordinary table do not get its foreign keys, but 18 locks them too.
+    let children = if partitioned || context.server.version.major < PARTITIONED_SINCE { vec![] } else { below.clone() };
     let below = if partitioned { below } else { vec![] };
     let kept = orphans::keep(subject, &foreign, treated, context)?;
     let mut steps: Vec<Step> = kept.iter().map(orphans::Keep::create).collect();
-    steps.push(add(subject, new, (name, &foreign), &below, context)?);
+    let step = add(subject, new, (name, &foreign), &below, context)?;
+    steps.push(beside(step, tree::locks(&children, LockMode::ShareRowExclusive)));
     if let Some(kept) = &kept {
         steps.push(kept.treat(context.server.version.major));
         notes.extend(kept.note());

@@ -3,14 +3,14 @@
 use segue_model::catalog::{Constraint, ConstraintKind, Index, Table, TableKind};
 use segue_model::change::{Change, ConstraintAction, ConstraintChange, IndexChange, NewConstraint};
 use segue_model::ident::{Ident, TableName};
-use segue_model::lock::LockMode;
+use segue_model::lock::{LockMode, RelationLock};
 use segue_model::probe::Probe;
 use segue_model::sql::{Hole, Sql};
 use segue_model::step::{Action, Phase, Step, Undo};
 
 use super::super::names::Names;
 use super::super::prove::drop_sql;
-use super::super::work::{Work, undo_step};
+use super::super::work::{Work, beside, undo_beside, undo_step};
 use super::super::{lookup, prove, sql};
 use super::rows::{self, Bad};
 use super::tree::{self, Below};
@@ -18,6 +18,9 @@ use super::{Subject, check, drop, partitioned_key};
 use crate::dialect::Planned;
 use crate::operation::{Context, Stage};
 use crate::refusal::Refusal;
+
+/// The first version in which NOT NULL is a constraint with a name.
+const NAMED_NOT_NULL: u32 = 18;
 
 /// Returns the questions about duplicates, NULLs, and the types of columns that are proved.
 ///
@@ -48,10 +51,12 @@ fn types<'a>(subject: Subject<'a>, new: &'a NewConstraint, context: &Context<'a>
 /// Rows that are alike. NULLs are told apart unless the constraint says otherwise.
 fn duplicates(table: &Table, new: &NewConstraint) -> Bad {
     let columns: Vec<&Ident> = new.columns.iter().collect();
-    let present: Vec<Sql> =
-        columns.iter().map(|column| sql("{c} IS NOT NULL", &[("c", Hole::Name(column))])).collect();
-    let condition =
-        if new.index.nulls_not_distinct { Sql::fixed("true") } else { sql("{all}", &[("all", Hole::Join(&present, " AND "))]) };
+    let present: Vec<Sql> = columns.iter().map(|column| sql("{c} IS NOT NULL", &[("c", Hole::Name(column))])).collect();
+    let condition = if new.index.nulls_not_distinct {
+        Sql::fixed("true")
+    } else {
+        sql("{all}", &[("all", Hole::Join(&present, " AND "))])
+    };
     let about: Vec<&str> = columns.iter().map(|column| column.as_str()).collect();
     Bad {
         key: rows::key("duplicates", &table.name, &[&about.join(","), condition.as_str()].concat()),
@@ -93,11 +98,7 @@ fn columns<'a>(subject: Subject<'a>, new: &'a NewConstraint, context: &Context<'
 }
 
 /// Returns the index where an earlier statement of the file creates it.
-fn built<'a>(
-    subject: Subject<'a>,
-    name: &Ident,
-    context: &Context<'a>,
-) -> Option<&'a segue_model::change::NewIndex> {
+fn built<'a>(subject: Subject<'a>, name: &Ident, context: &Context<'a>) -> Option<&'a segue_model::change::NewIndex> {
     let found = |change: &'a Change| match change {
         Change::Index(IndexChange::Create(new)) if new.name.as_ref() == Some(name) => Some(new),
         _ => None,
@@ -123,26 +124,23 @@ pub(super) fn plan(
         (Some(_), TableKind::Partitioned) => return Err(no_index_of_many(subject.table)),
         (Some(index), _) => {
             let (step, note) = adopt(subject, new, (name, index), context)?;
-            steps.push(step);
+            steps.push(beside(step, children(subject.table, new.kind, &below, context)));
             notes.extend(note);
         }
         (None, TableKind::Partitioned) => {
             steps.extend(partitioned_key::steps(subject, new, name, &below, context)?);
+            notes.extend(own_not_null(subject.table, new, context));
         }
         (None, _) => {
             steps.push(build(subject.phase(), &subject.table.name, name, new));
-            steps.push(attach(subject.phase(), &subject.table.name, name, new));
+            let step = attach(subject.phase(), &subject.table.name, name, new);
+            steps.push(beside(step, children(subject.table, new.kind, &below, context)));
         }
     }
     Ok(Planned { steps, notes, ..Planned::default() })
 }
 
-fn only_one(
-    subject: Subject<'_>,
-    new: &NewConstraint,
-    name: &Ident,
-    context: &Context<'_>,
-) -> Result<(), Refusal> {
+fn only_one(subject: Subject<'_>, new: &NewConstraint, name: &Ident, context: &Context<'_>) -> Result<(), Refusal> {
     if subject.stage == Stage::Filled && new.kind == Some(ConstraintKind::PrimaryKey) {
         return Err(Refusal::NotYet {
             what: format!("a primary key `{name}` over a column that this file fills"),
@@ -222,9 +220,35 @@ fn proofs(
         let phase = subject.phase();
         steps.push(below_too(prove::add(phase, &table.name, (column, kind), &check), below));
         steps.push(below_too(prove::validate(phase, &table.name, column, &check), below));
-        steps.push(below_too(settle(phase, &table.name, column, &check), below));
+        let settled = below_too(settle(phase, &table.name, column, &check), below);
+        steps.push(leaves_too(settled, column, table, below, context));
     }
     Ok(steps)
+}
+
+/// Children of an ordinary table do not get its keys. They are locked all the same: for a primary key, whose columns they
+/// could hold as NULL, and by 18 always.
+pub(super) fn children(
+    table: &Table,
+    kind: Option<ConstraintKind>,
+    below: &[Below],
+    context: &Context<'_>,
+) -> Vec<RelationLock> {
+    let locked = kind == Some(ConstraintKind::PrimaryKey) || context.server.version.major >= NAMED_NOT_NULL;
+    let ordinary = table.kind != TableKind::Partitioned;
+    if locked && ordinary { tree::locks(below, LockMode::AccessExclusive) } else { vec![] }
+}
+
+/// By 18 the primary key of a partition makes its NOT NULL its own besides.
+fn own_not_null(table: &Table, new: &NewConstraint, context: &Context<'_>) -> Option<String> {
+    let named = context.server.version.major >= NAMED_NOT_NULL && new.kind == Some(ConstraintKind::PrimaryKey);
+    named.then(|| {
+        format!(
+            "the NOT NULL constraints of the partitions of {} are then their own too (pg_constraint.conislocal): DROP NOT \
+             NULL of the whole table would leave them",
+            table.name
+        )
+    })
 }
 
 /// What is done to the whole table is done to what stands below it under the same lock.
@@ -233,11 +257,27 @@ fn below_too(step: Step, below: &[Below]) -> Step {
     let undo = match step.undo {
         Undo::Lossless(parts) => {
             let locks = || tree::locks(below, LockMode::AccessExclusive);
-            Undo::Lossless(parts.into_iter().map(|part| super::super::work::undo_beside(part, locks())).collect())
+            Undo::Lossless(parts.into_iter().map(|part| undo_beside(part, locks())).collect())
         }
         other => other,
     };
-    super::super::work::beside(Step { undo, ..step }, tree::locks(below, mode))
+    beside(Step { undo, ..step }, tree::locks(below, mode))
+}
+
+/// By 18 NOT NULL stays where a partition had a primary key of its own, so it is taken from each when it is taken back.
+fn leaves_too(step: Step, column: &Ident, table: &Table, below: &[Below], context: &Context<'_>) -> Step {
+    if table.kind != TableKind::Partitioned || context.server.version.major < NAMED_NOT_NULL {
+        return step;
+    }
+    let undo = match step.undo {
+        Undo::Lossless(mut parts) => {
+            let own = below.iter().rev().map(|one| prove::drop_not_null(&one.name, column));
+            parts.iter_mut().for_each(|part| part.sql.extend(own.clone()));
+            Undo::Lossless(parts)
+        }
+        other => other,
+    };
+    Step { undo, ..step }
 }
 
 fn settle(phase: Phase, table: &TableName, column: &Ident, check: &Ident) -> Step {
@@ -247,11 +287,7 @@ fn settle(phase: Phase, table: &TableName, column: &Ident, check: &Ident) -> Ste
         action: Action::Sql(prove::settle(table, column, check)),
         facts: &["col.set_not_null_valid_check", "con.drop_check"],
         table,
-        undo: Undo::Lossless(vec![undo_step(
-            table,
-            &["col.drop_not_null"],
-            vec![prove::drop_not_null(table, column)],
-        )]),
+        undo: Undo::Lossless(vec![undo_step(table, &["col.drop_not_null"], vec![prove::drop_not_null(table, column)])]),
     }
     .step()
 }
@@ -409,7 +445,8 @@ fn fits(table: &Table, index: &Index) -> Result<(), Refusal> {
     Err(Refusal::Impossible {
         what: format!("a constraint of {} by the index `{}`", table.name, index.name),
         why: why.to_owned(),
-        instead: "Write the constraint by its columns: Segue builds its index while the application goes on.".to_owned(),
+        instead: "Write the constraint by its columns: Segue builds its index while the application goes on."
+            .to_owned(),
     })
 }
 

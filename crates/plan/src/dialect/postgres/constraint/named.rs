@@ -108,7 +108,12 @@ pub(super) fn probes(subject: Subject<'_>, new: &NewConstraint, context: &Contex
         return Ok(vec![]);
     }
     let made = Made::of(subject.table, new).ok_or_else(nameless)?;
-    Ok(earlier(subject, context).map(|(table, new)| Made::of(table, new)).chain([Some(made)]).flatten().map(|made| made.probe()).collect())
+    Ok(earlier(subject, context)
+        .map(|(table, new)| Made::of(table, new))
+        .chain([Some(made)])
+        .flatten()
+        .map(|made| made.probe())
+        .collect())
 }
 
 /// Returns the name of a constraint that the file adds.

@@ -9,8 +9,8 @@ use segue_model::step::{Action, Backfill, Cut, CutBy, Phase, Step, Transaction, 
 use super::super::mirror::regclass;
 use super::super::work::{Work, undo_step};
 use super::super::{names, sql};
-use super::foreign::Foreign;
 use super::Subject;
+use super::foreign::Foreign;
 use crate::operation::{Context, Stage};
 use crate::refusal::Refusal;
 use crate::strategy::is_meant;
@@ -62,7 +62,11 @@ pub(super) fn keep<'a>(
         return Err(not(foreign.table, "a column of it is added by this file", "Correct the rows in its UPDATE."));
     }
     let (schema, table) = (names::schema(), foreign.table.name.name.as_str());
-    let parts = [context.migration.id.as_str(), &foreign.table.name.to_string(), &foreign.columns.iter().map(Ident::as_str).collect::<Vec<_>>().join(",")];
+    let parts = [
+        context.migration.id.as_str(),
+        &foreign.table.name.to_string(),
+        &foreign.columns.iter().map(Ident::as_str).collect::<Vec<_>>().join(","),
+    ];
     let kept = TableName { schema, name: Ident::of_ours("orphans_", table, &tag_of(&parts), 63) };
     if context.catalog.tables.iter().any(|known| known.name == kept) {
         return Err(Refusal::Exists { name: kept.to_string() });
@@ -71,9 +75,8 @@ pub(super) fn keep<'a>(
 }
 
 fn nullable(foreign: &Foreign<'_>) -> Result<(), Refusal> {
-    let fixed = |column: &&Column| {
-        foreign.columns.contains(&column.name) && (column.not_null || column.generated.is_some())
-    };
+    let fixed =
+        |column: &&Column| foreign.columns.contains(&column.name) && (column.not_null || column.generated.is_some());
     if let Some(column) = foreign.table.columns.iter().find(fixed) {
         let why = format!("`{}` cannot be NULL", column.name);
         return Err(not(foreign.table, &why, "Say `quarantine`, or correct these rows first."));
@@ -156,11 +159,7 @@ impl Keep<'_> {
         if self.treated == Orphans::Quarantine {
             return sql(
                 "INSERT INTO {table} ({columns}) OVERRIDING SYSTEM VALUE SELECT {columns} FROM {kept}",
-                &[
-                    ("table", Hole::Table(table)),
-                    ("columns", Hole::Names(columns)),
-                    ("kept", Hole::Table(&self.kept)),
-                ],
+                &[("table", Hole::Table(table)), ("columns", Hole::Names(columns)), ("kept", Hole::Table(&self.kept))],
             );
         }
         let each = |template: &'static str, columns: &[Ident]| -> Vec<Sql> {
@@ -216,9 +215,9 @@ impl Keep<'_> {
     }
 
     fn windowed(&self, template: &'static str, skip: &'static str, major: u32) -> Sql {
-        let window = if major >= TID_RANGE { include_str!("../cut/range.sql") } else { include_str!("../cut/list.sql") };
-        let nulls: Vec<Sql> =
-            self.foreign.columns.iter().map(|c| sql("{c} = NULL", &[("c", Hole::Name(c))])).collect();
+        let window =
+            if major >= TID_RANGE { include_str!("../cut/range.sql") } else { include_str!("../cut/list.sql") };
+        let nulls: Vec<Sql> = self.foreign.columns.iter().map(|c| sql("{c} = NULL", &[("c", Hole::Name(c))])).collect();
         let mut holes = vec![
             ("table", Hole::Table(&self.foreign.table.name)),
             ("kept", Hole::Table(&self.kept)),
@@ -226,11 +225,7 @@ impl Keep<'_> {
         ];
         let window = Sql::fixed(window.trim_end());
         let (orphaned, skip) = (self.foreign.orphaned(), Sql::fixed(skip));
-        holes.extend([
-            ("window", Hole::Sql(&window)),
-            ("orphaned", Hole::Sql(&orphaned)),
-            ("skip", Hole::Sql(&skip)),
-        ]);
+        holes.extend([("window", Hole::Sql(&window)), ("orphaned", Hole::Sql(&orphaned)), ("skip", Hole::Sql(&skip))]);
         if self.treated == Orphans::Null {
             holes.push(("nulls", Hole::Join(&nulls, ", ")));
         }

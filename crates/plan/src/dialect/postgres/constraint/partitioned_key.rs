@@ -75,7 +75,8 @@ fn parts<'b>(
 ) -> Result<Vec<Part<'b>>, Refusal> {
     let mut parts: Vec<Part<'b>> = vec![];
     for one in below {
-        let mut besides: Vec<Ident> = parts.iter().filter(|p| p.below.name.schema == one.name.schema).map(|p| p.name.clone()).collect();
+        let mut besides: Vec<Ident> =
+            parts.iter().filter(|p| p.below.name.schema == one.name.schema).map(|p| p.name.clone()).collect();
         if one.name.schema == subject.table.name.schema {
             besides.push(name.clone());
         }

@@ -8,9 +8,9 @@ use segue_model::step::{Action, Step, Undo};
 
 use super::super::prove::{drop_sql, validate_sql};
 use super::super::work::{Work, beside, undo_beside, undo_step};
+use super::Subject;
 use super::check::{absent, add_sql};
 use super::tree::{self, Below};
-use super::Subject;
 use crate::dialect::Planned;
 use crate::operation::{Context, Stage};
 use crate::refusal::Refusal;

@@ -105,10 +105,8 @@ impl Bad {
 
     /// Returns the condition that there are none.
     pub(super) fn condition(&self, says: String, hint: String) -> Condition {
-        let sql = sql(
-            "SELECT 'in the way is the row ' || k.key FROM ({some}) AS k",
-            &[("some", Hole::Sql(&self.some()))],
-        );
+        let sql =
+            sql("SELECT 'in the way is the row ' || k.key FROM ({some}) AS k", &[("some", Hole::Sql(&self.some()))]);
         Condition { sql, says, hint }
     }
 

@@ -67,7 +67,8 @@ pub(super) fn own_rows(table: &Table) -> Sql {
 
 fn read(row: &Row) -> Option<Below> {
     let text = |at: usize| row.get(at).and_then(Value::as_str);
-    let name = |at: usize| Some(TableName { schema: Ident::new(text(at)?).ok()?, name: Ident::new(text(at + 1)?).ok()? });
+    let name =
+        |at: usize| Some(TableName { schema: Ident::new(text(at)?).ok()?, name: Ident::new(text(at + 1)?).ok()? });
     Some(Below { name: name(0)?, above: name(2)?, kind: text(4)?.chars().next()? })
 }
 

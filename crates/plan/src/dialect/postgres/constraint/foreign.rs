@@ -1,7 +1,6 @@
 //! A foreign key: first for new rows, then for those that are there. Rows that point nowhere are counted beforehand.
 
-use segue_model::catalog::ConstraintKind;
-use segue_model::catalog::{Constraint, Index, Table, TableKind};
+use segue_model::catalog::{Constraint, ConstraintKind, Index, Table, TableKind};
 use segue_model::change::{Change, ConstraintAction, ConstraintChange, NewConstraint, Orphans, References};
 use segue_model::ident::{Ident, TableName};
 use segue_model::lock::{LockMode, RelationLock};
@@ -109,12 +108,8 @@ impl<'a> Foreign<'a> {
             index.unique && index.valid && index.predicate.is_none() && same
         };
         let by_file = subject.before(context).any(|change| gives_key(change, parent, context));
-        if parent.indexes.iter().any(answers)
-            || by_file
-            || parent.indexes.is_empty()
-                && !self.parent_columns.is_empty()
-                && parent.primary_key() == self.parent_columns
-        {
+        let primary = !self.parent_columns.is_empty() && parent.primary_key() == self.parent_columns;
+        if primary || by_file || parent.indexes.iter().any(answers) {
             return Ok(());
         }
         let columns = match self.parent_columns.as_slice() {

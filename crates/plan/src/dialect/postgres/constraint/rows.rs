@@ -48,7 +48,7 @@ pub(super) fn key(what: &str, table: &TableName, about: &str) -> String {
 pub(super) fn label(table: &Table, alias: Option<&'static str>) -> Sql {
     let key: Vec<&Ident> = table.primary_key().iter().collect();
     if key.is_empty() {
-        let alias = alias.map_or_else(|| Sql::fixed(""), |alias| sql_alias(alias));
+        let alias = alias.map_or_else(|| Sql::fixed(""), sql_alias);
         return sql("'ctid=' || {alias}ctid::pg_catalog.text", &[("alias", Hole::Sql(&alias))]);
     }
     values(&key, alias)
@@ -56,7 +56,7 @@ pub(super) fn label(table: &Table, alias: Option<&'static str>) -> Sql {
 
 /// Returns `a=1, b=2` of a row.
 pub(super) fn values(columns: &[&Ident], alias: Option<&'static str>) -> Sql {
-    let alias = alias.map_or_else(|| Sql::fixed(""), |alias| sql_alias(alias));
+    let alias = alias.map_or_else(|| Sql::fixed(""), sql_alias);
     let each: Vec<Sql> = columns
         .iter()
         .map(|column| {

@@ -113,7 +113,7 @@ fn of_step(step: &Step) -> Vec<String> {
 #[track_caller]
 fn added(catalog: &Catalog, new: NewConstraint, major: u32) -> String {
     let said = |key: &str, sql: &str| fits(key, sql, &[]);
-    shown(&plan_of(catalog, ConstraintAction::Add(new), (major, Stage::Now), &said).unwrap())
+    shown(&plan_of(catalog, ConstraintAction::Add(new), (major, Stage::Now), &said).expect("every row fits"))
 }
 
 #[test]

@@ -667,7 +667,7 @@ ALTER TABLE t
     ), @r#"
     m.sql:1:21 this string is never closed | Close the string.
     m.sql:2:1 `-- seuge: users.a = b` looks like a directive and is none | Write `-- segue: …`, or reword the comment.
-    m.sql:3:10 there is no directive `teh` | Known are `TABLE.COLUMN = EXPR`, `back`, `rows`, `strategy`, `allow` and `depends`.
+    m.sql:3:10 there is no directive `teh` | Known are `TABLE.COLUMN = EXPR`, `back`, `rows`, `strategy`, `allow`, `depends` and `orphans`.
     m.sql:5:3 a directive must stand outside a statement | Move it to a line before or after the statement.
     "#);
     insta::assert_snapshot!(sqlite("-- segue: t.a = b; SELECT 1\n-- segue: t.a = b c\n-- segue: t.a = 1 FROM x\n-- segue: t.a = \"\""), @r#"

@@ -15,7 +15,7 @@ use crate::ident::{Ident, MigrationId, TableRef};
 use crate::sql::TypeName;
 
 pub use column::{ColumnChange, ColumnProperty};
-pub use constraint::{ConstraintAction, ConstraintChange, NewConstraint, References};
+pub use constraint::{ConstraintAction, ConstraintChange, IndexParts, NewConstraint, References};
 pub use index::{IndexChange, NewIndex};
 pub use naming::NamingChange;
 pub use object::{ObjectChange, ObjectUndo};
@@ -199,8 +199,40 @@ pub enum Directive {
     },
     /// `depends ID`.
     Depends(MigrationId),
+    /// `orphans NAME refuse|null|quarantine`: what becomes of rows that point nowhere.
+    Orphans {
+        /// Which foreign key.
+        of: ForeignKeyName,
+        /// What becomes of them.
+        treated: Orphans,
+    },
     /// A directive that is known, and that this version does not carry out yet (`rows …`).
     NotYet(String),
+}
+
+/// How a directive names a foreign key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ForeignKeyName {
+    /// By its own name.
+    Constraint(Ident),
+    /// By its (first) column.
+    Column {
+        /// The table.
+        table: TableRef,
+        /// The column.
+        column: Ident,
+    },
+}
+
+/// What becomes of rows whose foreign key points nowhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Orphans {
+    /// While there are any, the foreign key is refused.
+    Refuse,
+    /// They point to nothing: their columns become NULL, and what these were is kept.
+    Null,
+    /// They are moved to a table that is kept.
+    Quarantine,
 }
 
 impl Change {
@@ -244,7 +276,7 @@ impl Change {
             Self::Column(column) => vec![&column.column],
             Self::Constraint(ConstraintChange { what: ConstraintAction::Add(new), .. }) => {
                 let checked = new.check.iter().flat_map(Expr::columns);
-                new.columns.iter().chain(checked).collect()
+                new.columns.iter().chain(&new.index.include).chain(checked).collect()
             }
             Self::Index(IndexChange::Create(new)) => new.columns.iter().collect(),
             Self::Naming(NamingChange::Column { column, .. }) => vec![column],

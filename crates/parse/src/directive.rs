@@ -1,6 +1,6 @@
 //! Lines `-- segue: …`: what SQL cannot say.
 
-use segue_model::change::Directive;
+use segue_model::change::{Directive, ForeignKeyName, Orphans};
 use segue_model::expr::Expr;
 use segue_model::ident::{Ident, MigrationId, TableRef};
 use segue_model::nearest::{nearest, slips};
@@ -15,8 +15,10 @@ const BACK: &str = "back TABLE.COLUMN = EXPR, …";
 const STRATEGY: &str = "strategy NAME";
 const ALLOW: &str = "allow RULE reason=\"…\"";
 const DEPENDS: &str = "depends ID";
+const ORPHANS: &str = "orphans CONSTRAINT|TABLE.COLUMN refuse|null|quarantine";
 
-const KEYWORDS: [&str; 5] = ["back", "rows", "strategy", "allow", "depends"];
+const KEYWORDS: [&str; 6] = ["back", "rows", "strategy", "allow", "depends", "orphans"];
+const TREATMENTS: [&str; 3] = ["refuse", "null", "quarantine"];
 const STRATEGIES: [&str; 6] = ["additive", "native", "expand-contract", "parallel-table", "lazy", "big-bang"];
 
 /// Returns the directive that a comment holds, if it holds one.
@@ -96,6 +98,7 @@ impl Line<'_> {
             "strategy" => self.strategy(word.0),
             "allow" => self.allow(word.0),
             "depends" => self.depends(word.0),
+            "orphans" => self.orphans(&tokens?[1..]),
             other => Err(self.unknown(other, tokens?.as_slice())),
         }
     }
@@ -214,5 +217,27 @@ impl Line<'_> {
 
     fn depends(&self, after: usize) -> Result<Directive, Fault> {
         MigrationId::new(self.text[after..].trim()).map(Directive::Depends).map_err(|_| self.form(DEPENDS))
+    }
+
+    fn orphans(&self, tokens: &[Token]) -> Result<Directive, Fault> {
+        let (last, name) = tokens.split_last().ok_or_else(|| self.form(ORPHANS))?;
+        let of = match name {
+            [only] if only.is_name() => ForeignKeyName::Constraint(self.grammar.name(self.text, only)?),
+            _ => {
+                let (table, column) = self.target(name, None)?.ok_or_else(|| self.form(ORPHANS))?;
+                ForeignKeyName::Column { table, column }
+            }
+        };
+        let treated = match last.text(self.text) {
+            "refuse" => Orphans::Refuse,
+            "null" => Orphans::Null,
+            "quarantine" => Orphans::Quarantine,
+            word => {
+                let (what, nearest) = ("way to treat orphans", nearest(word, TREATMENTS));
+                let kind = ProblemKind::UnknownWord { what, word: word.to_owned(), nearest };
+                return Err(Fault { span: (last.start, last.end), kind });
+            }
+        };
+        Ok(Directive::Orphans { of, treated })
     }
 }

@@ -129,7 +129,8 @@ impl ProblemKind {
                 format!("Did you mean `{nearest}`?")
             }
             Self::UnknownDirective { nearest: None, .. } => {
-                "Known are `TABLE.COLUMN = EXPR`, `back`, `rows`, `strategy`, `allow` and `depends`.".to_owned()
+                "Known are `TABLE.COLUMN = EXPR`, `back`, `rows`, `strategy`, `allow`, `depends` and `orphans`."
+                    .to_owned()
             }
             Self::UnknownWord { what, .. } => format!("Check the {what}'s spelling."),
             Self::NearlyDirective { meant, .. } => format!("Write `{meant}`, or reword the comment."),

@@ -136,6 +136,7 @@ fn of_directive(directive: &Directive) -> String {
         Directive::Strategy(name) => format!("strategy {name}"),
         Directive::Allow { rule, reason } => format!("allow {rule} because {reason}"),
         Directive::Depends(id) => format!("depends {id}"),
+        Directive::Orphans { of, treated } => format!("orphans {of:?} {treated:?}"),
         Directive::NotYet(what) => format!("not yet {what}"),
     }
 }
@@ -409,11 +410,11 @@ COPY t FROM stdin"
     3:38 drop_column [t]
     3:63 not yet ALTER COLUMN … SET DEFAULT [t]
     3:86 not yet ALTER COLUMN … DROP NOT NULL [t]
-    3:116 not yet ADD CONSTRAINT [t]
-    3:148 not yet DROP CONSTRAINT [t]
+    3:116 add_check [t]
+    3:148 drop_constraint [t]
     3:167 not yet OWNER TO [t]
     3:180 not yet ENABLE TRIGGER ALL [t]
-    3:200 not yet VALIDATE CONSTRAINT [t]
+    3:200 validate_constraint [t]
     4:1 not yet ALTER TABLE IF EXISTS [t]
     5:1 not yet RENAME TO [v]
     6:1 drop_table [a]
@@ -667,7 +668,7 @@ ALTER TABLE t
     ), @r#"
     m.sql:1:21 this string is never closed | Close the string.
     m.sql:2:1 `-- seuge: users.a = b` looks like a directive and is none | Write `-- segue: …`, or reword the comment.
-    m.sql:3:10 there is no directive `teh` | Known are `TABLE.COLUMN = EXPR`, `back`, `rows`, `strategy`, `allow` and `depends`.
+    m.sql:3:10 there is no directive `teh` | Known are `TABLE.COLUMN = EXPR`, `back`, `rows`, `strategy`, `allow`, `depends` and `orphans`.
     m.sql:5:3 a directive must stand outside a statement | Move it to a line before or after the statement.
     "#);
     insta::assert_snapshot!(sqlite("-- segue: t.a = b; SELECT 1\n-- segue: t.a = b c\n-- segue: t.a = 1 FROM x\n-- segue: t.a = \"\""), @r#"

@@ -1,6 +1,9 @@
 //! How we go about a file, and why, in one sentence.
 
-use segue_model::change::{Change, Directive, Located, Migration};
+use segue_model::change::{
+    Change, ConstraintAction, ConstraintChange, Directive, ForeignKeyName, Located, Migration, NewConstraint,
+};
+use segue_model::ident::{Ident, TableRef};
 use segue_model::lock::Blocks;
 use segue_model::nearest::nearest;
 use segue_model::plan::Strategy;
@@ -140,6 +143,7 @@ pub(crate) fn refused_directives(migration: &Migration, chosen: Option<Strategy>
             Directive::Strategy(name) if name == LAZY => refused_lazy(chosen, moves),
             Directive::Strategy(name) => refused_strategy(name, chosen),
             Directive::Allow { rule, .. } => refused_rule(rule),
+            Directive::Orphans { of, .. } => refused_orphans(of, migration),
             Directive::Forward { .. } | Directive::Back { .. } | Directive::Depends(_) | Directive::NotYet(_) => None,
         };
         Some(refusal?.at(&directive.at))
@@ -154,6 +158,51 @@ fn refused_lazy(chosen: Option<Strategy>, moves: bool) -> Option<Refusal> {
         why: "this file brings no rows over, so none can be left for later".to_owned(),
         instead: "Take the directive out.".to_owned(),
     })
+}
+
+/// Orphans are those of a foreign key that the file adds.
+fn refused_orphans(of: &ForeignKeyName, migration: &Migration) -> Option<Refusal> {
+    let keys = || migration.changes.iter().filter_map(|change| added_foreign_key(&change.what));
+    if keys().any(|(table, new)| is_meant(of, table, new)) {
+        return None;
+    }
+    let (named, known): (&str, Vec<&str>) = match of {
+        ForeignKeyName::Constraint(name) => {
+            (name.as_str(), keys().filter_map(|(_, new)| new.name.as_ref()).map(Ident::as_str).collect())
+        }
+        ForeignKeyName::Column { column, .. } => {
+            (column.as_str(), keys().filter_map(|(_, new)| new.columns.first()).map(Ident::as_str).collect())
+        }
+    };
+    let meant = nearest(named, known).map(|near| format!(" Did you mean `{near}`?")).unwrap_or_default();
+    Some(Refusal::Impossible {
+        what: "the directive `orphans`".to_owned(),
+        why: format!("this file adds no foreign key `{}`", named.escape_debug()),
+        instead: format!("Name the constraint as its ADD CONSTRAINT does, or its first column as TABLE.COLUMN.{meant}"),
+    })
+}
+
+/// Returns the table and the foreign key that a change adds.
+fn added_foreign_key(change: &Change) -> Option<(&TableRef, &NewConstraint)> {
+    match change {
+        Change::Constraint(ConstraintChange { table, what: ConstraintAction::Add(new), .. })
+            if new.references.is_some() =>
+        {
+            Some((table, new))
+        }
+        _ => None,
+    }
+}
+
+/// Returns whether a directive names this foreign key.
+pub(crate) fn is_meant(of: &ForeignKeyName, table: &TableRef, new: &NewConstraint) -> bool {
+    match of {
+        ForeignKeyName::Constraint(name) => new.name.as_ref() == Some(name),
+        ForeignKeyName::Column { table: named, column } => {
+            let schema = named.schema.is_none() || table.schema.is_none() || named.schema == table.schema;
+            schema && named.name == table.name && new.columns.first() == Some(column)
+        }
+    }
 }
 
 fn refused_strategy(name: &str, chosen: Option<Strategy>) -> Option<Refusal> {

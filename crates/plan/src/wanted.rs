@@ -113,7 +113,11 @@ pub(crate) fn touched(migration: &Migration, catalog: &Catalog) -> Vec<TableName
 fn table_of_directive(directive: &Directive) -> Option<&TableRef> {
     match directive {
         Directive::Forward { table, .. } | Directive::Back { table, .. } => Some(table),
-        Directive::Strategy(_) | Directive::Allow { .. } | Directive::Depends(_) | Directive::NotYet(_) => None,
+        Directive::Strategy(_)
+        | Directive::Allow { .. }
+        | Directive::Depends(_)
+        | Directive::Orphans { .. }
+        | Directive::NotYet(_) => None,
     }
 }
 
@@ -195,7 +199,10 @@ impl<'a> Reader<'a> {
                 }
                 Directive::Back { table, assignments } => self.backs(table, assignments, at, true),
                 Directive::NotYet(what) => self.refuse(not_yet(what.clone(), LATER), at),
-                Directive::Strategy(_) | Directive::Allow { .. } | Directive::Depends(_) => {}
+                Directive::Strategy(_)
+                | Directive::Allow { .. }
+                | Directive::Depends(_)
+                | Directive::Orphans { .. } => {}
             }
         }
     }
@@ -216,7 +223,10 @@ impl<'a> Reader<'a> {
                 }
                 Directive::Back { table, assignments } => self.backs(table, assignments, &directive.at, true),
                 Directive::NotYet(what) => self.refuse(not_yet(what.clone(), LATER), &directive.at),
-                Directive::Strategy(_) | Directive::Allow { .. } | Directive::Depends(_) => {}
+                Directive::Strategy(_)
+                | Directive::Allow { .. }
+                | Directive::Depends(_)
+                | Directive::Orphans { .. } => {}
             }
         }
     }

@@ -39,6 +39,10 @@ pub enum ConstraintAction {
     Alter {
         /// Which.
         name: Ident,
+        /// `[NOT] DEFERRABLE` or `INITIALLY …` is written.
+        deferral: bool,
+        /// `[NOT] ENFORCED`, where one is written.
+        enforced: Option<bool>,
     },
 }
 
@@ -51,22 +55,43 @@ pub struct NewConstraint {
     pub kind: Option<ConstraintKind>,
     /// The plain columns that it names, in order.
     pub columns: Vec<Ident>,
-    /// Of a CHECK.
+    /// Of a CHECK; `None` where it cannot be taken apart, as with a whole row or a rare form of an expression.
     pub check: Option<Expr>,
+    /// What a CHECK demands, as written, without its parentheses.
+    pub demands: Option<Written>,
     /// Of a foreign key.
     pub references: Option<References>,
     /// `USING INDEX`.
     pub using_index: Option<Ident>,
+    /// Of a UNIQUE or PRIMARY KEY: what its index is to be like.
+    pub index: IndexParts,
     /// `NOT VALID` is written.
     pub not_valid: bool,
     /// `NOT ENFORCED` is written.
     pub not_enforced: bool,
     /// `DEFERRABLE` is written.
     pub deferrable: bool,
+    /// `INITIALLY DEFERRED` is written.
+    pub deferred: bool,
     /// `NO INHERIT` is written.
     pub no_inherit: bool,
     /// What stands after `CONSTRAINT name`, without `NOT VALID`: `CHECK (a > 0)`.
     pub definition: Written,
+}
+
+/// What the index of a UNIQUE or PRIMARY KEY constraint is like besides its columns.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct IndexParts {
+    /// `INCLUDE` columns.
+    pub include: Vec<Ident>,
+    /// `NULLS NOT DISTINCT`.
+    pub nulls_not_distinct: bool,
+    /// The parentheses after `WITH`, as written.
+    pub with: Option<Written>,
+    /// `USING INDEX TABLESPACE`.
+    pub tablespace: Option<Ident>,
+    /// `WITHOUT OVERLAPS` (PostgreSQL 18).
+    pub without_overlaps: bool,
 }
 
 /// Where a foreign key points to.
@@ -76,6 +101,10 @@ pub struct References {
     pub table: TableRef,
     /// Its columns; none where its primary key is meant.
     pub columns: Vec<Ident>,
+    /// `MATCH FULL`.
+    pub full: bool,
+    /// `PERIOD` (PostgreSQL 18).
+    pub period: bool,
 }
 
 impl ConstraintChange {

@@ -1,7 +1,7 @@
 //! What a statement would do if it were run as written.
 
 use segue_model::catalog::{Column, ConstraintKind, Table};
-use segue_model::change::{Change, NamingChange, NewColumn};
+use segue_model::change::{Change, ConstraintAction, ConstraintChange, NamingChange, NewColumn};
 use segue_model::ident::{Ident, TableRef};
 use segue_model::sql::TypeName;
 
@@ -38,8 +38,8 @@ fn fact_of(change: &Change, context: &Context<'_>) -> Option<&'static str> {
             Some(if using.is_some() { "type.using_expr" } else { retyped(table, column, to)? })
         }
         Change::Transform { .. } => Some("dml.update_all"),
+        Change::Constraint(constraint) => constrained(constraint, context),
         Change::Column(_)
-        | Change::Constraint(_)
         | Change::Index(_)
         | Change::Partition(_)
         | Change::Rows(_)
@@ -60,6 +60,41 @@ fn named(naming: &NamingChange, context: &Context<'_>) -> Option<&'static str> {
         NamingChange::Schema { .. } => Some("tab.set_schema"),
         NamingChange::DropColumn { column, .. } => Some(dropped(table, column)),
         NamingChange::DropTable { .. } => Some(if has_parent() { "tab.drop_with_fk_out" } else { "tab.drop" }),
+    }
+}
+
+fn constrained(change: &ConstraintChange, context: &Context<'_>) -> Option<&'static str> {
+    let known = |name: &Ident| {
+        let table = context.catalog.find(&change.table)?;
+        table.constraints.iter().find(|other| other.name.as_ref() == Some(name)).map(|other| other.kind)
+    };
+    match &change.what {
+        ConstraintAction::Add(new) => Some(match (new.kind, new.not_valid || new.not_enforced, &new.using_index) {
+            (Some(ConstraintKind::Check), false, _) => "con.add_check",
+            (Some(ConstraintKind::Check), true, _) => "con.add_check_nv",
+            (Some(ConstraintKind::ForeignKey), false, _) => "con.add_fk",
+            (Some(ConstraintKind::ForeignKey), true, _) => "con.add_fk_nv",
+            (Some(ConstraintKind::Unique), _, None) => "con.add_unique",
+            (Some(ConstraintKind::Unique), _, Some(_)) => "con.add_unique_using_index",
+            (Some(ConstraintKind::PrimaryKey), _, None) => "con.add_pk",
+            (Some(ConstraintKind::PrimaryKey), _, Some(_)) => "con.add_pk_using_index",
+            (Some(ConstraintKind::Exclusion), ..) => "con.add_exclude",
+            (None, false, _) => "nn.add_constraint_notnull",
+            (None, true, _) => "nn.add_constraint_notnull_nv",
+        }),
+        ConstraintAction::Validate { name } => match known(name) {
+            Some(ConstraintKind::ForeignKey) => Some("con.validate_fk"),
+            Some(_) => Some("con.validate_check"),
+            None => None,
+        },
+        ConstraintAction::Drop { name, .. } => match known(name) {
+            Some(ConstraintKind::ForeignKey) => Some("con.drop_fk"),
+            Some(ConstraintKind::Unique | ConstraintKind::PrimaryKey) => Some("con.drop_unique"),
+            Some(ConstraintKind::Check | ConstraintKind::Exclusion) => Some("con.drop_check"),
+            None => None,
+        },
+        ConstraintAction::Alter { enforced: Some(_), .. } => Some("con.alter_fk_not_enforced"),
+        ConstraintAction::Alter { .. } => Some("con.alter_fk_deferrable"),
     }
 }
 

@@ -78,8 +78,8 @@ impl Fact {
 }
 
 use LockMode::{
-    AccessExclusive as AE, AccessShare as AS, None as NONE, RowExclusive as RE, Share as S, ShareRowExclusive as SRE,
-    ShareUpdateExclusive as SUE,
+    AccessExclusive as AE, AccessShare as AS, None as NONE, RowExclusive as RE, RowShare as RS, Share as S,
+    ShareRowExclusive as SRE, ShareUpdateExclusive as SUE,
 };
 
 /// Every fact that is known.
@@ -121,9 +121,30 @@ pub(super) static FACTS: &[Fact] = &[
     Fact::instant("type.int_bigint_indexed", AE).rewriting(),
     Fact::instant("type.using_noop", AE),
     Fact::instant("type.using_expr", AE).rewriting().losing(),
+    Fact::instant("nn.add_constraint_notnull", AE).scanning().breaking().since(18),
+    Fact::instant("nn.add_constraint_notnull_nv", AE).breaking().since(18),
+    Fact::instant("nn.validate", SUE).scanning().since(18),
+    Fact::instant("nn.drop_constraint", AE).breaking().since(18),
+    Fact::instant("con.add_check", AE).scanning().breaking(),
     Fact::instant("con.add_check_nv", AE).breaking(),
     Fact::instant("con.validate_check", SUE).scanning(),
     Fact::instant("con.drop_check", AE),
+    Fact::instant("con.add_fk", SRE).scanning().breaking().locking(&[("the referenced table", SRE)]),
+    Fact::instant("con.add_fk_nv", SRE).breaking().locking(&[("the referenced table", SRE)]),
+    // Of a partitioned table whose partitions have validated ones that the new one takes over.
+    Fact::instant("con.add_fk_attached", SRE).breaking().locking(&[("the referenced table", AE)]),
+    Fact::instant("con.validate_fk", SUE).scanning().locking(&[("the referenced table", RS)]),
+    Fact::instant("con.drop_fk", AE).locking(&[("the referenced table", AE)]),
+    Fact::instant("con.alter_fk_deferrable", AE),
+    Fact::instant("con.alter_fk_not_enforced", AE).since(18).locking(&[("the referenced table", AE)]),
+    Fact::instant("con.add_unique", AE).scanning().breaking(),
+    Fact::instant("con.add_unique_using_index", AE).breaking().locking(&[("the index", SUE)]),
+    // ONLY of a partitioned table, to which the indexes of its partitions are attached.
+    Fact::instant("con.add_unique_only", AE).breaking().locking(&[("the indexes", AE)]),
+    Fact::instant("con.add_pk", AE).scanning().breaking(),
+    Fact::instant("con.add_pk_using_index", AE).breaking().locking(&[("the index", SUE)]),
+    Fact::instant("con.add_exclude", AE).scanning().breaking(),
+    Fact::instant("con.drop_unique", AE).breaking().locking(&[("the index", AE)]),
     Fact::instant("idx.create", S).scanning(),
     Fact::instant("idx.create_conc", SUE).scanning().outside_transactions(),
     Fact::instant("idx.drop", AE).locking(&[("the index", AE)]),

@@ -68,8 +68,11 @@ pub(super) fn owner(table: &Table, context: &Context<'_>) -> Result<(), Refusal>
     }
 }
 
-/// Row security would hide rows from the backfill without a word.
-fn row_security(table: &Table, context: &Context<'_>) -> Result<(), Refusal> {
+/// Refuses a table whose row security would hide rows from what reads all of them, without a word.
+///
+/// # Errors
+/// The refusal.
+pub(super) fn row_security(table: &Table, context: &Context<'_>) -> Result<(), Refusal> {
     let server = context.server;
     let bound = table.force_row_security || server.role != table.owner;
     if table.row_security && bound && !server.superuser && !server.bypass_row_security {

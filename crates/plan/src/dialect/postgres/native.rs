@@ -1,12 +1,15 @@
 //! Statements that are safe as written.
 
-use segue_model::change::NewColumn;
+use std::collections::BTreeSet;
+
+use segue_model::change::{Change, NewColumn};
 use segue_model::ident::{Ident, TableName};
+use segue_model::lock::{LockMode, RelationLock};
 use segue_model::probe::{Answer, Probe};
 use segue_model::sql::{Hole, Sql};
 use segue_model::step::{Action, Phase, Step, Undo};
 
-use super::work::{Work, undo_step};
+use super::work::{Work, beside, undo_step};
 use super::{asked, lookup, sql};
 use crate::dialect::Planned;
 use crate::operation::{AsWritten, AsWrittenKind, Context};
@@ -76,7 +79,8 @@ pub(super) fn plan(written: &AsWritten<'_>, context: &Context<'_>) -> Result<Pla
         }
         AsWrittenKind::AlterNewTable { schema, table } => {
             let table = TableName { schema: schema.clone(), name: table.clone() };
-            Ok(Planned { steps: vec![alter_new_table(written, &table)], ..Planned::default() })
+            let step = beside(alter_new_table(written, &table), referenced(written, context));
+            Ok(Planned { steps: vec![step], ..Planned::default() })
         }
         AsWrittenKind::AddColumns { table, columns } => {
             for column in columns {
@@ -166,6 +170,21 @@ fn alter_new_table(written: &AsWritten<'_>, table: &TableName) -> Step {
         undo: Undo::Nothing,
     }
     .step()
+}
+
+/// A foreign key of a new table locks the one that it points to against writes.
+fn referenced(written: &AsWritten<'_>, context: &Context<'_>) -> Vec<RelationLock> {
+    let of_statement = context.migration.changes.iter().filter(|change| {
+        change
+            .statement
+            .and_then(|at| context.migration.statements.get(at))
+            .is_some_and(|other| other == written.statement)
+    });
+    let tables = of_statement.filter(|change| matches!(change.what, Change::Constraint(_)));
+    let named = tables.flat_map(|change| change.what.other_tables());
+    let found: BTreeSet<&TableName> =
+        named.filter_map(|table| context.catalog.find(table)).map(|table| &table.name).collect();
+    found.into_iter().map(|table| RelationLock { relation: table.clone(), mode: LockMode::ShareRowExclusive }).collect()
 }
 
 fn add_columns(

@@ -16,7 +16,7 @@ use crate::sql::TypeName;
 
 pub use column::{ColumnChange, ColumnProperty};
 pub use constraint::{ConstraintAction, ConstraintChange, NewConstraint, References};
-pub use index::{IndexChange, NewIndex};
+pub use index::{IndexChange, IndexProperty, NewIndex};
 pub use naming::NamingChange;
 pub use object::{ObjectChange, ObjectUndo};
 pub use partition::{PartitionAction, PartitionChange};

@@ -1,6 +1,6 @@
 //! Files in, pictures out.
 
-use segue_model::change::{Change, Directive, Migration, NewColumn};
+use segue_model::change::{Change, Directive, IndexChange, Migration, NewColumn};
 use segue_model::engine::Engine;
 use segue_model::expr::{Expr, Nullness};
 use segue_model::ident::{Ident, MigrationId};
@@ -54,6 +54,9 @@ fn of_change(change: &Change) -> String {
         Change::CreateTable { table } => format!("create table {table}"),
         Change::CreateIndex { index, table } => {
             format!("create index {} on {table}", index.as_ref().map_or("(unnamed)", Ident::as_str))
+        }
+        Change::Index(IndexChange::Create(new)) => {
+            format!("create index {} on {}", new.name.as_ref().map_or("(unnamed)", Ident::as_str), new.table)
         }
         Change::AddColumn { table, column } => format!("add {table}.{}", of_column(column)),
         Change::DropColumn { table, column } => format!("drop {table}.{column}"),

@@ -6,6 +6,7 @@ use segue_model::ident::{Ident, TableRef};
 use segue_model::sql::TypeName;
 
 use super::facts::fact;
+use super::{index, partition};
 use crate::dialect::Cost;
 use crate::operation::Context;
 
@@ -40,12 +41,12 @@ fn fact_of(change: &Change, context: &Context<'_>) -> Option<&'static str> {
         Change::Transform { .. } => Some("dml.update_all"),
         Change::Column(_)
         | Change::Constraint(_)
-        | Change::Index(_)
-        | Change::Partition(_)
         | Change::Naming(_)
         | Change::Rows(_)
         | Change::NotYet { .. }
         | Change::Opaque { .. } => None,
+        Change::Index(change) => index::fact_of(change, context),
+        Change::Partition(change) => partition::fact_of(change, context),
         Change::Object(object) => Some(object.fact),
     }
 }

@@ -13,6 +13,7 @@ mod fill;
 mod gates;
 mod index;
 mod keep;
+mod leaves;
 mod lookup;
 mod mirror;
 mod names;

@@ -19,7 +19,7 @@ pub use constraint::{ConstraintAction, ConstraintChange, NewConstraint, Referenc
 pub use index::{IndexChange, IndexProperty, NewIndex};
 pub use naming::NamingChange;
 pub use object::{ObjectChange, ObjectUndo};
-pub use partition::{PartitionAction, PartitionChange};
+pub use partition::{Bound, BoundKind, BoundValue, PartitionAction, PartitionChange};
 pub use rows::RowsChange;
 
 /// Where something stands in a file. Lines and columns count from 1; columns count characters.

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use segue_model::catalog::{Catalog, Column, ConstraintKind, Table, TableKind};
-use segue_model::change::{Change, Directive, IndexChange, Located, Migration, NewColumn, Place, Statement};
+use segue_model::change::{
+    Change, Directive, IndexChange, Located, Migration, NewColumn, PartitionAction, PartitionChange, Place, Statement,
+};
 use segue_model::expr::Expr;
 use segue_model::ident::{Ident, TableName, TableRef};
 use segue_model::nearest::nearest;
@@ -159,10 +161,10 @@ impl<'a> Reader<'a> {
                     self.alter_type((table, column), to, using.as_ref(), change);
                 }
                 Change::SetNotNull { .. } | Change::Transform { .. } => {}
+                Change::Partition(partition) => self.partition(partition, change),
                 Change::Column(_)
                 | Change::Constraint(_)
                 | Change::Index(_)
-                | Change::Partition(_)
                 | Change::Naming(_)
                 | Change::Object(_)
                 | Change::Rows(_) => self.alone(change.what.table(), change),
@@ -273,6 +275,26 @@ impl<'a> Reader<'a> {
             Target::Existing(at) => self.alone_in(at, change),
             Target::Refused => {}
         }
+    }
+
+    /// A partition that the file creates is a new table from then on.
+    fn partition(&mut self, partition: &PartitionChange, change: &'a Located<Change>) {
+        if let PartitionAction::Create { .. } = partition.what {
+            let Some(schema) = partition.partition.schema.clone().or_else(|| self.catalog.search_path.first().cloned())
+            else {
+                let what = format!("CREATE TABLE {}", partition.partition);
+                let why = "the search path is empty, so no schema takes it".to_owned();
+                let instead = "Write the schema before the table's name.".to_owned();
+                return self.refuse(Refusal::Impossible { what, why, instead }, &change.at);
+            };
+            let name = TableName { schema, name: partition.partition.name.clone() };
+            if self.exists(&name) {
+                return self.refuse(Refusal::Exists { name: partition.partition.to_string() }, &change.at);
+            }
+            self.alone(Some(&partition.table), change);
+            return self.created.push(name);
+        }
+        self.alone(Some(&partition.table), change);
     }
 
     fn add_column(&mut self, table: &TableRef, column: &'a NewColumn, change: &'a Located<Change>) {

@@ -20,6 +20,7 @@ mod live;
 mod locks;
 mod naive;
 mod operate;
+mod partitions;
 mod progress;
 mod project;
 mod sqlite_cleanup;

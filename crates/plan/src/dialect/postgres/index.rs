@@ -24,7 +24,8 @@ use crate::dialect::Planned;
 use crate::operation::{Context, Native};
 use crate::refusal::Refusal;
 
-use settle::drop_concurrently;
+pub(super) use chosen::{Taken, choose};
+pub(super) use settle::{drop_concurrently, settle_created, stands_alone};
 
 /// Returns the open questions.
 ///

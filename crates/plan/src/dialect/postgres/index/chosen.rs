@@ -125,9 +125,10 @@ pub(in crate::dialect::postgres) fn choose(
     taken: &Taken,
 ) -> Ident {
     let columns = addition(&told_apart(called));
+    let between = (!columns.is_empty()).then_some(columns.as_str());
     let of_pass = |pass: usize| {
         let label = if pass == 0 { label.to_owned() } else { format!("{label}{pass}") };
-        Ident::new(object_name(table.as_str(), Some(&columns), &label)).expect("a name with an ending is a name")
+        Ident::new(object_name(table.as_str(), between, &label)).expect("a name with an ending is a name")
     };
     (0..).map(of_pass).find(|name| !taken.has(schema, name)).expect("there are more names than taken ones")
 }

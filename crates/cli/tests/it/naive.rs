@@ -59,14 +59,23 @@ pub(crate) fn both_ways_as(server: &PostgresServer, setup: &str, up: &str, naive
     let mut client = Client::connect(&twin);
     naive.split(";\n").filter(|sql| !sql.trim().is_empty()).for_each(|sql| client.batch(sql));
     let expected = dump::postgres::catalog(&twin, "public");
-    assert_same(&format!("{} forth: {up}", server.major()), &forth.dump(), &expected);
+    assert_same(&format!("{} forth: {up}", server.major()), &meaningful(&forth.dump()), &meaningful(&expected));
     assert_ne!(expected, forth.before, "{up} changes nothing");
 
     let back = Case::new(server, setup, up);
     back.project.segue.ok(&["apply", "--to", "expand"]);
-    assert_same(&format!("{} expanded: {up}", server.major()), &back.dump(), &expected);
+    assert_same(&format!("{} expanded: {up}", server.major()), &meaningful(&back.dump()), &meaningful(&expected));
     back.project.segue.ok(&["rollback", "1_change"]);
     assert_same(&format!("{} back: {up}", server.major()), &back.dump(), &back.before);
+}
+
+/// `connoinherit` says something of a CHECK or NOT NULL alone: of a key it only tells whether it was made before its table
+/// became a partition.
+fn meaningful(lines: &[String]) -> Vec<String> {
+    let is_key = |line: &str| [", kind p,", ", kind u,", ", kind f,"].iter().any(|kind| line.contains(kind));
+    let said =
+        |line: &String| if is_key(line) { line.replace("no inherit true", "no inherit false") } else { line.clone() };
+    lines.iter().map(said).collect()
 }
 
 /// Compares two catalogs and shows only what differs.

@@ -1,7 +1,7 @@
 //! ATTACH PARTITION: what it would do under its locks is done before it.
 
 use segue_model::catalog::Table;
-use segue_model::change::{Bound, PartitionChange};
+use segue_model::change::{Bound, BoundKind, PartitionChange};
 use segue_model::ident::{Ident, TableName};
 use segue_model::lock::{LockMode, RelationLock};
 use segue_model::probe::{Answer, Probe};
@@ -106,7 +106,8 @@ pub(super) fn plan(
             Some(condition) => {
                 misplaced("outside:", (&name, &name), &not(&condition), context)?;
                 let check = check_name(&name, "attach", context);
-                steps.extend(prove(&name, &check, &condition));
+                let [add, validate] = prove(&name, &check, &condition);
+                steps.extend([add, reading(validate, &parent, bound)]);
                 proof = Some(check);
             }
             None => {
@@ -124,6 +125,16 @@ pub(super) fn plan(
     steps.extend(proof.iter().map(|check| drop_check(&name, check)));
     steps.extend(excluded.iter().map(Excluded::end));
     Ok(Planned { steps, notes, ..Planned::default() })
+}
+
+/// A hash is told by the partitioned table, which is looked at for every row.
+fn reading(step: Step, parent: &Parent, bound: &Bound) -> Step {
+    match bound.what {
+        BoundKind::Hash { .. } => {
+            beside(step, vec![RelationLock { relation: parent.name.clone(), mode: LockMode::AccessShare }])
+        }
+        BoundKind::Default | BoundKind::List(_) | BoundKind::Range { .. } => step,
+    }
 }
 
 /// Refuses what the server would refuse in the end, after all indexes are built.

@@ -274,12 +274,12 @@ CREATE TABLE g () INHERITS (a);"
     2:1 create table s.b
     3:1 create index i on a
     4:1 create index (unnamed) on s.b
-    5:1 not yet CREATE INDEX CONCURRENTLY [a]
+    5:1 create index j on a
     6:1 not yet CREATE TABLE with a foreign key to `a` [c]
     7:1 not yet CREATE TABLE with a foreign key to `a` [c]
     8:1 not yet CREATE TEMPORARY TABLE [d]
     9:1 not yet CREATE TABLE AS
-    10:1 not yet CREATE TABLE … PARTITION OF [f]
+    10:1 create_partition [a]
     11:1 not yet CREATE TABLE … INHERITS [g]
     "#);
     insta::assert_snapshot!(sqlite(
@@ -420,7 +420,7 @@ COPY t FROM stdin"
     4:1 not yet ALTER TABLE IF EXISTS [t]
     5:1 not yet RENAME TO [v]
     6:1 not yet DROP TABLE
-    7:1 not yet DROP INDEX CONCURRENTLY
+    7:1 drop_index
     8:1 not yet INSERT INTO [t]
     9:1 not yet DELETE FROM [t]
     10:1 not yet SELECT

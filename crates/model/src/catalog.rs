@@ -239,6 +239,22 @@ impl Catalog {
         self.tables.iter().find(|t| t.name == *name)
     }
 
+    /// Returns the index that a migration means, with its table.
+    pub fn index(&self, wanted: &TableRef) -> Option<(&Table, &Index)> {
+        let of_schema = |schema: &Ident| {
+            let tables = self.tables.iter().filter(|table| self.same(&table.name.schema, schema));
+            let named = |table| {
+                let index = table_index(table, |name| self.same(name, &wanted.name))?;
+                Some((table, index))
+            };
+            tables.into_iter().find_map(named)
+        };
+        match &wanted.schema {
+            Some(schema) => of_schema(schema),
+            None => self.search_path.iter().find_map(of_schema),
+        }
+    }
+
     /// Returns whether the engine holds two names to be one.
     pub fn same(&self, one: &Ident, other: &Ident) -> bool {
         match self.engine {
@@ -251,6 +267,10 @@ impl Catalog {
     pub fn column<'a>(&self, table: &'a Table, wanted: &Ident) -> Option<&'a Column> {
         table.columns.iter().find(|c| self.same(&c.name, wanted))
     }
+}
+
+fn table_index(table: &Table, is: impl Fn(&Ident) -> bool) -> Option<&Index> {
+    table.indexes.iter().find(|index| is(&index.name))
 }
 
 impl Table {

@@ -16,10 +16,10 @@ use crate::sql::TypeName;
 
 pub use column::{ColumnChange, ColumnProperty};
 pub use constraint::{ConstraintAction, ConstraintChange, IndexParts, NewConstraint, References};
-pub use index::{IndexChange, NewIndex};
+pub use index::{IndexChange, IndexProperty, NewIndex};
 pub use naming::NamingChange;
 pub use object::{ObjectChange, ObjectUndo};
-pub use partition::{PartitionAction, PartitionChange};
+pub use partition::{Bound, BoundKind, BoundValue, PartitionAction, PartitionChange};
 pub use rows::RowsChange;
 
 /// Where something stands in a file. Lines and columns count from 1; columns count characters.

@@ -121,10 +121,10 @@ impl Reading<'_> {
             let what = match found.what {
                 Wanted::Change(change) => Ok(change),
                 Wanted::Table { table, .. } => Ok(Change::CreateTable { table }),
-                Wanted::Index { index, table, columns } => {
-                    let missing = columns.iter().filter_map(|column| created.missing(&table, column));
-                    self.faults.extend(missing.map(|fault| fault.shifted(start)));
-                    Ok(Change::CreateIndex { index, table })
+                Wanted::Index { change, columns } => {
+                    let of = |column| created.missing(change.table()?, column);
+                    self.faults.extend(columns.iter().filter_map(of).map(|fault| fault.shifted(start)));
+                    Ok(change)
                 }
                 Wanted::Update { table, only_absent, sets } => {
                     let text = &self.statements[statement].text;

@@ -53,10 +53,9 @@ pub(crate) enum Wanted {
         table: TableRef,
         columns: Option<Vec<Ident>>,
     },
-    /// A new index over these columns of the table, and perhaps over expressions.
+    /// A new index over these columns of its table, and perhaps over expressions.
     Index {
-        index: Option<Ident>,
-        table: TableRef,
+        change: Change,
         columns: Vec<Mention>,
     },
     /// An UPDATE of one table: a transform if all columns that it sets are added in the same file.

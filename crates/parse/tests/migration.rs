@@ -1,6 +1,6 @@
 //! Files in, pictures out.
 
-use segue_model::change::{Change, Directive, Migration, NewColumn};
+use segue_model::change::{Change, Directive, IndexChange, Migration, NewColumn};
 use segue_model::engine::Engine;
 use segue_model::expr::{Expr, Nullness};
 use segue_model::ident::{Ident, MigrationId};
@@ -54,6 +54,9 @@ fn of_change(change: &Change) -> String {
         Change::CreateTable { table } => format!("create table {table}"),
         Change::CreateIndex { index, table } => {
             format!("create index {} on {table}", index.as_ref().map_or("(unnamed)", Ident::as_str))
+        }
+        Change::Index(IndexChange::Create(new)) => {
+            format!("create index {} on {}", new.name.as_ref().map_or("(unnamed)", Ident::as_str), new.table)
         }
         Change::AddColumn { table, column } => format!("add {table}.{}", of_column(column)),
         Change::DropColumn { table, column } => format!("drop {table}.{column}"),
@@ -272,12 +275,12 @@ CREATE TABLE g () INHERITS (a);"
     2:1 create table s.b
     3:1 create index i on a
     4:1 create index (unnamed) on s.b
-    5:1 not yet CREATE INDEX CONCURRENTLY [a]
+    5:1 create index j on a
     6:1 not yet CREATE TABLE with a foreign key to `a` [c]
     7:1 not yet CREATE TABLE with a foreign key to `a` [c]
     8:1 not yet CREATE TEMPORARY TABLE [d]
     9:1 not yet CREATE TABLE AS
-    10:1 not yet CREATE TABLE … PARTITION OF [f]
+    10:1 create_partition [a]
     11:1 not yet CREATE TABLE … INHERITS [g]
     "#);
     insta::assert_snapshot!(sqlite(
@@ -419,7 +422,7 @@ COPY t FROM stdin"
     5:1 not yet RENAME TO [v]
     6:1 drop_table [a]
     6:1 drop_table [b]
-    7:1 not yet DROP INDEX CONCURRENTLY
+    7:1 drop_index
     8:1 not yet INSERT INTO [t]
     9:1 not yet DELETE FROM [t]
     10:1 not yet SELECT

@@ -3,7 +3,10 @@
 use std::collections::BTreeSet;
 
 use segue_model::catalog::{Catalog, Column, ConstraintKind, Table, TableKind};
-use segue_model::change::{Change, Directive, Located, Migration, NamingChange, NewColumn, Place, Statement};
+use segue_model::change::{
+    Change, Directive, IndexChange, Located, Migration, NamingChange, NewColumn, PartitionAction, PartitionChange, Place,
+    Statement,
+};
 use segue_model::expr::Expr;
 use segue_model::ident::{Ident, TableName, TableRef};
 use segue_model::nearest::nearest;
@@ -100,14 +103,24 @@ pub(crate) fn wanted<'a>(migration: &'a Migration, catalog: &'a Catalog) -> (Wan
 /// Returns the existing tables that the file names, up and down, sorted.
 pub(crate) fn touched(migration: &Migration, catalog: &Catalog) -> Vec<TableName> {
     let files = std::iter::once(migration).chain(migration.down.as_deref());
+    let mut indexed: Vec<TableName> = vec![];
     let named = files.flat_map(|file| {
         let changes =
             file.changes.iter().flat_map(|change| change.what.table().into_iter().chain(change.what.other_tables()));
+        let of_indexes = file.changes.iter().flat_map(|change| owners(&change.what, catalog));
+        indexed.extend(of_indexes);
         changes.chain(file.directives.iter().filter_map(|directive| table_of_directive(&directive.what)))
     });
-    let found: BTreeSet<TableName> =
+    let mut found: BTreeSet<TableName> =
         named.filter_map(|table| catalog.find(table)).map(|table| table.name.clone()).collect();
+    found.extend(indexed);
     found.into_iter().collect()
+}
+
+/// Returns the tables of the indexes that a change names without their tables.
+fn owners(change: &Change, catalog: &Catalog) -> Vec<TableName> {
+    let Change::Index(change) = change else { return vec![] };
+    change.indexes().into_iter().filter_map(|index| Some(catalog.index(index)?.0.name.clone())).collect()
 }
 
 fn table_of_directive(directive: &Directive) -> Option<&TableRef> {
@@ -146,6 +159,7 @@ impl<'a> Reader<'a> {
             match &change.what {
                 Change::CreateTable { table } => self.create_table(table, change),
                 Change::CreateIndex { index, table } => self.create_index(index.as_ref(), table, change),
+                Change::Index(IndexChange::Create(new)) => self.create_index(new.name.as_ref(), &new.table, change),
                 Change::AddColumn { table, column } => self.add_column(table, column, change),
                 Change::DropColumn { table, column } => self.drop_column(table, column, change),
                 Change::AlterType { table, column, to, using } => {
@@ -153,10 +167,10 @@ impl<'a> Reader<'a> {
                 }
                 Change::SetNotNull { .. } | Change::Transform { .. } => {}
                 Change::Naming(naming) => self.naming(naming, change),
+                Change::Partition(partition) => self.partition(partition, change),
                 Change::Column(_)
                 | Change::Constraint(_)
                 | Change::Index(_)
-                | Change::Partition(_)
                 | Change::Object(_)
                 | Change::Rows(_) => self.alone(change.what.table(), change),
                 Change::NotYet { what, .. } => self.refuse(not_yet(what.clone(), LATER), &change.at),
@@ -258,7 +272,7 @@ impl<'a> Reader<'a> {
     }
 
     fn create_index(&mut self, index: Option<&Ident>, table: &TableRef, change: &'a Located<Change>) {
-        match self.target(table, &change.at) {
+        match self.named(table, &change.at) {
             Target::New(name) => {
                 if let Some(index) = index {
                     let taken = format!("{}.{}", name.schema.as_str(), index.as_str());
@@ -272,6 +286,26 @@ impl<'a> Reader<'a> {
             Target::Existing(at) => self.alone_in(at, change),
             Target::Refused => {}
         }
+    }
+
+    /// A partition that the file creates is a new table from then on.
+    fn partition(&mut self, partition: &PartitionChange, change: &'a Located<Change>) {
+        if let PartitionAction::Create { .. } = partition.what {
+            let Some(schema) = partition.partition.schema.clone().or_else(|| self.catalog.search_path.first().cloned())
+            else {
+                let what = format!("CREATE TABLE {}", partition.partition);
+                let why = "the search path is empty, so no schema takes it".to_owned();
+                let instead = "Write the schema before the table's name.".to_owned();
+                return self.refuse(Refusal::Impossible { what, why, instead }, &change.at);
+            };
+            let name = TableName { schema, name: partition.partition.name.clone() };
+            if self.exists(&name) {
+                return self.refuse(Refusal::Exists { name: partition.partition.to_string() }, &change.at);
+            }
+            self.alone(Some(&partition.table), change);
+            return self.created.push(name);
+        }
+        self.alone(Some(&partition.table), change);
     }
 
     fn add_column(&mut self, table: &TableRef, column: &'a NewColumn, change: &'a Located<Change>) {
@@ -502,6 +536,11 @@ impl<'a> Reader<'a> {
     fn alone(&mut self, table: Option<&TableRef>, change: &'a Located<Change>) {
         let Some(table) = table else {
             let Some(statement) = change.statement else { return };
+            if let Some(owner) = owners(&change.what, self.catalog).into_iter().next() {
+                let owner = TableRef { schema: Some(owner.schema), name: owner.name };
+                let Target::Existing(at) = self.named(&owner, &change.at) else { return };
+                return self.alone_in(at, change);
+            }
             return self.wanted.elsewhere.push(Alone { change: &change.what, statement, at: &change.at });
         };
         match self.named(table, &change.at) {

@@ -11,8 +11,9 @@ pub(super) fn taking(locks: &[RelationLock]) -> Option<(Sql, u32)> {
     let statements: Vec<_> = wanted
         .iter()
         .map(|(mode, lock)| {
+            // Partitions and children are named by themselves where a statement locks them too.
             let holes = [("table", Hole::Table(&lock.relation)), ("mode", Hole::Sql(mode))];
-            Sql::fill(&StandardQuoting, "LOCK TABLE {table} IN {mode} MODE", &holes)
+            Sql::fill(&StandardQuoting, "LOCK TABLE ONLY {table} IN {mode} MODE", &holes)
         })
         .collect();
     let sql = Sql::fill(&StandardQuoting, "{all}", &[("all", Hole::Join(&statements, "; "))]);

@@ -46,9 +46,22 @@ pub enum IndexChange {
     Alter {
         /// Which.
         index: TableRef,
-        /// `SET TABLESPACE`, which copies it under a lock.
-        moves: bool,
+        /// What of it.
+        what: IndexProperty,
+        /// The command after `ALTER INDEX i`.
+        command: Written,
     },
+}
+
+/// What of an index changes under its name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum IndexProperty {
+    /// `SET (…)` or `RESET (…)`: the names of the storage parameters.
+    Options(Vec<Ident>),
+    /// `ALTER COLUMN n SET STATISTICS`: the number of the column, from 1.
+    Statistics(i32),
+    /// `SET TABLESPACE`, which copies it under a lock.
+    Tablespace,
 }
 
 /// An index that a migration creates.
@@ -66,6 +79,17 @@ pub struct NewIndex {
     pub only: bool,
     /// The plain columns of key and INCLUDE, in order.
     pub columns: Vec<Ident>,
+    /// The columns and expressions of the key as written, without order, collation and operator class.
+    pub keys: Vec<Written>,
+    /// What the server calls each element of key and INCLUDE when it chooses the index's name; `None` for an expression that
+    /// has no name of its own.
+    pub called: Vec<Option<Ident>>,
+    /// It is a btree over nothing but columns, each with its type's default order: the number of them that are its key.
+    pub plain_keys: Option<usize>,
+    /// What stands after `WHERE`.
+    pub predicate: Option<Written>,
+    /// `NULLS NOT DISTINCT`.
+    pub nulls_not_distinct: bool,
     /// What stands after the table's name: `USING btree (a DESC) INCLUDE (b) WHERE c`.
     pub definition: Written,
 }
@@ -81,6 +105,17 @@ impl IndexChange {
             | Self::Attach { .. }
             | Self::Reindex { .. }
             | Self::Alter { .. } => None,
+        }
+    }
+
+    /// Returns the indexes that the statement names and that must be there before it.
+    pub fn indexes(&self) -> Vec<&TableRef> {
+        match self {
+            Self::Drop { indexes, .. } => indexes.iter().collect(),
+            Self::Rename { index, .. } | Self::Alter { index, .. } => vec![index],
+            Self::Attach { index, partition } => vec![index, partition],
+            Self::Reindex { of, is_table: false, .. } => vec![of],
+            Self::Create(_) | Self::Reindex { .. } => vec![],
         }
     }
 

@@ -20,12 +20,16 @@ pub enum PartitionAction {
     /// `CREATE TABLE … PARTITION OF`.
     Create {
         /// `FOR VALUES …` or `DEFAULT`.
-        bound: Written,
+        bound: Bound,
+        /// What stands after the bound: `PARTITION BY …`, `WITH (…)`, `TABLESPACE …`.
+        tail: Option<Written>,
+        /// Columns or constraints of its own are written.
+        own: bool,
     },
     /// `ATTACH PARTITION`.
     Attach {
         /// `FOR VALUES …` or `DEFAULT`.
-        bound: Written,
+        bound: Bound,
     },
     /// `DETACH PARTITION`.
     Detach {
@@ -34,6 +38,51 @@ pub enum PartitionAction {
         /// `FINALIZE`.
         finalize: bool,
     },
+}
+
+/// Which rows a partition takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bound {
+    /// As written.
+    pub written: Written,
+    /// What it means.
+    pub what: BoundKind,
+    /// Each of its values is a literal.
+    pub constant: bool,
+}
+
+/// What a [`Bound`] means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BoundKind {
+    /// `DEFAULT`: what no other takes.
+    Default,
+    /// `IN (…)`; `None` is NULL.
+    List(Vec<Option<Written>>),
+    /// `FROM (…) TO (…)`.
+    Range {
+        /// From here on, one value for each column of the key.
+        from: Vec<BoundValue>,
+        /// Up to here, excluded.
+        to: Vec<BoundValue>,
+    },
+    /// `WITH (MODULUS m, REMAINDER r)`.
+    Hash {
+        /// m.
+        modulus: i32,
+        /// r.
+        remainder: i32,
+    },
+}
+
+/// One end of a range.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BoundValue {
+    /// `MINVALUE`.
+    Least,
+    /// `MAXVALUE`.
+    Greatest,
+    /// A value.
+    Value(Written),
 }
 
 impl PartitionChange {

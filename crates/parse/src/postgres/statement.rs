@@ -3,7 +3,7 @@
 use pg_query::NodeEnum;
 use pg_query::protobuf::{
     AlterTableCmd, AlterTableStmt, AlterTableType, ColumnDef, ConstrType, Constraint, CreateStmt, DropBehavior,
-    IndexStmt, Node, NullTestType, ObjectType, RangeVar, UpdateStmt,
+    NullTestType, ObjectType, RangeVar, UpdateStmt,
 };
 use segue_model::change::{Change, NewColumn};
 use segue_model::expr::Expr;
@@ -11,9 +11,9 @@ use segue_model::ident::{Ident, TableRef};
 use segue_model::sql::{TypeName, Written};
 
 use super::{Postgres, column, constraint, expr, index, name, naming, object, partition, rows, syntax};
-use crate::grammar::{Found, Mention, Wanted, if_missing, not_yet};
+use crate::grammar::{Found, Wanted, if_missing, not_yet};
 use crate::problem::Fault;
-use crate::token::{Kind, Token, find_at_top, head, listed, segments, span};
+use crate::token::{Kind, Token, find_at_top, head, segments, span};
 use crate::update;
 
 /// Returns what the statement wants.
@@ -36,7 +36,6 @@ pub(super) fn read(text: &str, tokens: &[Token]) -> Result<Vec<Found>, Fault> {
     }
     match node {
         NodeEnum::CreateStmt(create) => Ok(vec![statement.create_table(&create)]),
-        NodeEnum::IndexStmt(index) => Ok(vec![statement.create_index(&index)?]),
         NodeEnum::AlterTableStmt(alter) => statement.alter_table(&alter),
         NodeEnum::UpdateStmt(update) => Ok(vec![statement.update(&update)?]),
         NodeEnum::TransactionStmt(_) => {
@@ -68,12 +67,12 @@ pub(super) struct Statement<'t> {
 }
 
 impl Statement<'_> {
-    fn not_yet(&self, what: impl Into<String>, table: Option<TableRef>) -> Found {
+    pub(super) fn not_yet(&self, what: impl Into<String>, table: Option<TableRef>) -> Found {
         not_yet(0, what, table)
     }
 
     /// Returns a statement that is known by its first words only.
-    fn other(&self, table: Option<TableRef>) -> Found {
+    pub(super) fn other(&self, table: Option<TableRef>) -> Found {
         self.not_yet(head(self.text, self.tokens), table)
     }
 
@@ -95,24 +94,6 @@ impl Statement<'_> {
             return Found { at: 0, what: Wanted::Table { table, columns: columns(create) } };
         };
         self.not_yet(what, Some(table))
-    }
-
-    fn create_index(&self, index: &IndexStmt) -> Result<Found, Fault> {
-        let Some(relation) = &index.relation else { return Ok(self.other(None)) };
-        let Some(table) = name::table(relation) else {
-            return Ok(self.not_yet("an index in another database", None));
-        };
-        if index.concurrent || !relation.inh {
-            let word = if index.concurrent { "CONCURRENTLY" } else { "ON ONLY" };
-            return Ok(self.not_yet(format!("CREATE INDEX {word}"), Some(table)));
-        }
-        if index.if_not_exists {
-            return Ok(self.not_yet(if_missing("CREATE INDEX"), Some(table)));
-        }
-        let mut columns = mentions(&index.index_params, listed(self.text, self.tokens, "ON"));
-        columns.extend(mentions(&index.index_including_params, listed(self.text, self.tokens, "INCLUDE")));
-        let index = if index.idxname.is_empty() { None } else { Some(name::ident(&index.idxname)?) };
-        Ok(Found { at: 0, what: Wanted::Index { index, table, columns } })
     }
 
     fn alter_table(&self, alter: &AlterTableStmt) -> Result<Vec<Found>, Fault> {
@@ -139,7 +120,7 @@ impl Statement<'_> {
     }
 
     /// Returns the tokens after the table's name.
-    fn after_table(&self, relation: &RangeVar) -> &[Token] {
+    pub(super) fn after_table(&self, relation: &RangeVar) -> &[Token] {
         let start = usize::try_from(relation.location).unwrap_or(0);
         let at = self.tokens.partition_point(|token| token.start < start);
         let mut rest = self.tokens.get(at + 1..).unwrap_or_default();
@@ -205,18 +186,6 @@ fn columns(create: &CreateStmt) -> Option<Vec<Ident>> {
         _ => None,
     });
     own.collect()
-}
-
-/// Returns the plain columns among the elements of an index; `listed` are the tokens of each.
-fn mentions(elements: &[Node], listed: Vec<&[Token]>) -> Vec<Mention> {
-    let of_element = |(node, tokens): (&Node, &[Token])| match &node.node {
-        Some(NodeEnum::IndexElem(element)) => {
-            let span = tokens.first().map(|token| (token.start, token.end))?;
-            Some(Mention { column: Ident::new(element.name.as_str()).ok()?, span })
-        }
-        _ => None,
-    };
-    elements.iter().zip(listed).filter_map(of_element).collect()
 }
 
 /// Returns the name of another table that a foreign key of the new one points to.

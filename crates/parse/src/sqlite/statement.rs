@@ -57,7 +57,7 @@ impl Statement<'_> {
                 }
                 let index = Some(name::of_node(&idx_name.name)?);
                 let columns = mentions(columns, listed(self.text, self.tokens, "ON"));
-                Ok(Found { at: 0, what: Wanted::Index { index, table, columns } })
+                Ok(Found { at: 0, what: Wanted::Index { change: Change::CreateIndex { index, table }, columns } })
             }
             Stmt::Update { .. } => self.update(node),
             Stmt::Begin(..) | Stmt::Commit(_) | Stmt::Rollback { .. } | Stmt::Savepoint(_) | Stmt::Release(_) => {

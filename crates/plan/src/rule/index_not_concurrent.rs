@@ -1,6 +1,6 @@
 //! CREATE INDEX that keeps writers out.
 
-use segue_model::change::Change;
+use segue_model::change::{Change, IndexChange};
 use segue_model::lock::Blocks;
 use segue_model::verdict::Severity;
 
@@ -17,7 +17,11 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(subject: &Subject<'_>) -> Option<Remark> {
-    let Change::CreateIndex { table, .. } = &subject.change.what else { return None };
+    let table = match &subject.change.what {
+        Change::CreateIndex { table, .. } => table,
+        Change::Index(IndexChange::Create(new)) => &new.table,
+        _ => return None,
+    };
     let there = subject.table?;
     let cost = subject.cost.filter(|cost| cost.lock.blocks() >= Blocks::Writes)?;
     let message = format!(
@@ -25,10 +29,7 @@ fn check(subject: &Subject<'_>) -> Option<Remark> {
         rows(there),
         lock(cost.lock)
     );
-    Remark::new(
-        message,
-        "Indexes on tables that exist are not carried out yet: build it by hand, concurrently where the engine can.",
-    )
+    Remark::new(message, "Segue builds it concurrently; run by other means, write CONCURRENTLY.")
 }
 
 #[cfg(test)]
@@ -44,7 +45,7 @@ mod tests {
     fn only_an_index_that_blocks_writes_is_found() {
         let migration = Script::new("m").create_index("users").done();
         let share = Cost { lock: LockMode::Share, ..WORST };
-        insta::assert_snapshot!(said(&RULE, &migration, Some(share)), @"Error line 1: building an index on `users` (1,000,000 rows) holds ShareLock: no write until it is done | Indexes on tables that exist are not carried out yet: build it by hand, concurrently where the engine can.");
+        insta::assert_snapshot!(said(&RULE, &migration, Some(share)), @"Error line 1: building an index on `users` (1,000,000 rows) holds ShareLock: no write until it is done | Segue builds it concurrently; run by other means, write CONCURRENTLY.");
         let concurrent = Cost { lock: LockMode::ShareUpdateExclusive, ..WORST };
         assert_eq!(said(&RULE, &migration, Some(concurrent)), "nothing");
     }

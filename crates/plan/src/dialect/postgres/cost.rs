@@ -6,6 +6,7 @@ use segue_model::ident::{Ident, TableRef};
 use segue_model::sql::TypeName;
 
 use super::facts::fact;
+use super::{index, partition};
 use crate::dialect::Cost;
 use crate::operation::Context;
 
@@ -40,11 +41,11 @@ fn fact_of(change: &Change, context: &Context<'_>) -> Option<&'static str> {
         Change::Transform { .. } => Some("dml.update_all"),
         Change::Constraint(constraint) => constrained(constraint, context),
         Change::Column(_)
-        | Change::Index(_)
-        | Change::Partition(_)
         | Change::Rows(_)
         | Change::NotYet { .. }
         | Change::Opaque { .. } => None,
+        Change::Index(change) => index::fact_of(change, context),
+        Change::Partition(change) => partition::fact_of(change, context),
         Change::Object(object) => Some(object.fact),
         Change::Naming(naming) => named(naming, context),
     }

@@ -14,6 +14,7 @@ mod gates;
 mod grants;
 mod index;
 mod keep;
+mod leaves;
 mod lookup;
 mod mirror;
 mod names;

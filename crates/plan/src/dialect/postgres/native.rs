@@ -9,8 +9,8 @@ use segue_model::probe::{Answer, Probe};
 use segue_model::sql::{Hole, Sql};
 use segue_model::step::{Action, Phase, Step, Undo};
 
-use super::work::{Work, beside, undo_step};
-use super::{asked, lookup, sql};
+use super::work::{Work, beside, undo_beside, undo_step};
+use super::{asked, index, leaves, lookup, sql};
 use crate::dialect::Planned;
 use crate::operation::{AsWritten, AsWrittenKind, Context};
 use crate::refusal::Refusal;
@@ -28,6 +28,7 @@ pub(super) fn probes(written: &AsWritten<'_>, context: &Context<'_>) -> Result<V
     match &written.what {
         AsWrittenKind::AddColumns { table, columns } => {
             open.extend(columns.iter().filter_map(|column| asked::own_default_probe(&table.name, column, &lookup)));
+            open.extend(leaves::probe(table));
         }
         AsWrittenKind::CreateTable { schema, .. } => open.push(schema_probe(schema)),
         AsWrittenKind::CreateIndex { .. } | AsWrittenKind::AlterNewTable { .. } => {}
@@ -75,7 +76,9 @@ pub(super) fn plan(written: &AsWritten<'_>, context: &Context<'_>) -> Result<Pla
         }
         AsWrittenKind::CreateIndex { index, schema, table } => {
             let table = TableName { schema: schema.clone(), name: table.clone() };
-            Ok(Planned { steps: vec![create_index(written, &table, index.as_ref())], ..Planned::default() })
+            let sql = index::on_new_table(written.at, &table, context);
+            let sql = sql.unwrap_or_else(|| Sql::verbatim(written.statement));
+            Ok(Planned { steps: vec![create_index(sql, &table, index.as_ref())], ..Planned::default() })
         }
         AsWrittenKind::AlterNewTable { schema, table } => {
             let table = TableName { schema: schema.clone(), name: table.clone() };
@@ -91,6 +94,7 @@ pub(super) fn plan(written: &AsWritten<'_>, context: &Context<'_>) -> Result<Pla
             }
             let step =
                 add_columns(written, &table.name, columns, &|name| table.columns.iter().any(|c| c.name == *name));
+            let step = on_partitions(step, leaves::of(table, context)?);
             Ok(Planned { steps: vec![step], notes: vec![select_star(&table.name)], ..Planned::default() })
         }
     }
@@ -143,7 +147,7 @@ fn create_table(written: &AsWritten<'_>, table: &TableName) -> Step {
 }
 
 /// The table is this file's own, so its index goes with it.
-fn create_index(written: &AsWritten<'_>, table: &TableName, index: Option<&Ident>) -> Step {
+fn create_index(sql: Sql, table: &TableName, index: Option<&Ident>) -> Step {
     let title = match index {
         Some(index) => format!("create the index `{index}` on the new table {table}"),
         None => format!("create an index on the new table {table}"),
@@ -151,7 +155,7 @@ fn create_index(written: &AsWritten<'_>, table: &TableName, index: Option<&Ident
     Work {
         phase: Phase::Expand,
         title,
-        action: Action::Sql(vec![Sql::verbatim(written.statement)]),
+        action: Action::Sql(vec![sql]),
         facts: &["idx.create"],
         table,
         undo: Undo::Nothing,
@@ -211,6 +215,23 @@ fn add_columns(
         undo,
     }
     .step()
+}
+
+/// A column of a partitioned table comes to all its partitions at once, and goes with it.
+fn on_partitions(step: Step, members: Vec<leaves::Member>) -> Step {
+    let mode = LockMode::AccessExclusive;
+    let locks: Vec<RelationLock> =
+        members.into_iter().map(|member| RelationLock { relation: member.name, mode }).collect();
+    if locks.is_empty() {
+        return step;
+    }
+    let undo = match step.undo.clone() {
+        Undo::Lossy { steps, loses } => {
+            Undo::Lossy { steps: steps.into_iter().map(|part| undo_beside(part, locks.clone())).collect(), loses }
+        }
+        other => other,
+    };
+    beside(Step { undo, ..step }, locks)
 }
 
 /// Returns the statement that drops columns, and may be repeated.

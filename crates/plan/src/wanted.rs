@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use segue_model::catalog::{Catalog, Column, ConstraintKind, Table, TableKind};
 use segue_model::change::{
-    Change, Directive, IndexChange, Located, Migration, NamingChange, NewColumn, PartitionAction, PartitionChange, Place,
-    Statement,
+    Change, Directive, IndexChange, Located, Migration, NamingChange, NewColumn, PartitionAction, PartitionChange,
+    Place, Statement,
 };
 use segue_model::expr::Expr;
 use segue_model::ident::{Ident, TableName, TableRef};
@@ -168,11 +168,9 @@ impl<'a> Reader<'a> {
                 Change::SetNotNull { .. } | Change::Transform { .. } => {}
                 Change::Naming(naming) => self.naming(naming, change),
                 Change::Partition(partition) => self.partition(partition, change),
-                Change::Column(_)
-                | Change::Constraint(_)
-                | Change::Index(_)
-                | Change::Object(_)
-                | Change::Rows(_) => self.alone(change.what.table(), change),
+                Change::Column(_) | Change::Constraint(_) | Change::Index(_) | Change::Object(_) | Change::Rows(_) => {
+                    self.alone(change.what.table(), change)
+                }
                 Change::NotYet { what, .. } => self.refuse(not_yet(what.clone(), LATER), &change.at),
                 Change::Opaque { what } => self.refuse(Refusal::Opaque { what: what.clone() }, &change.at),
             }

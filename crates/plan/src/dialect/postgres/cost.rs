@@ -40,10 +40,7 @@ fn fact_of(change: &Change, context: &Context<'_>) -> Option<&'static str> {
         }
         Change::Transform { .. } => Some("dml.update_all"),
         Change::Constraint(constraint) => constrained(constraint, context),
-        Change::Column(_)
-        | Change::Rows(_)
-        | Change::NotYet { .. }
-        | Change::Opaque { .. } => None,
+        Change::Column(_) | Change::Rows(_) | Change::NotYet { .. } | Change::Opaque { .. } => None,
         Change::Index(change) => index::fact_of(change, context),
         Change::Partition(change) => partition::fact_of(change, context),
         Change::Object(object) => Some(object.fact),

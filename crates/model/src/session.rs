@@ -142,7 +142,7 @@ pub trait Session: Send {
     fn inspect(&mut self) -> Result<Catalog, Fail>;
 
     /// Reads the catalog as [`Session::inspect`] does, in full only for the tables that `choose` names among those that are
-    /// there, and for those around them: what shares their columns, and what foreign keys lead to or come from there. Of the
+    /// there (to it, indexes are told by name), and for those around them: what shares their columns, and what foreign keys lead to or come from there. Of the
     /// others name, kind, owner and size are told, and nothing else: a database may have ten thousand of them.
     ///
     /// # Errors

@@ -154,12 +154,36 @@ impl Tables {
         Ok(tables)
     }
 
+    /// A migration may name an index without its table.
+    fn index_names(&mut self, rows: &[Row]) -> Result<(), Fail> {
+        for row in rows {
+            let name = Cells(row).name(1)?;
+            let Some(table) = self.of(row) else { continue };
+            table.indexes.push(Index {
+                name,
+                unique: false,
+                primary: false,
+                of_constraint: false,
+                valid: true,
+                method: String::new(),
+                keys: Vec::new(),
+                include: Vec::new(),
+                predicate: None,
+                definition: String::new(),
+                carries: Vec::new(),
+            });
+        }
+        Ok(())
+    }
+
     /// Returns the oids of the tables that are chosen, and of those around them. No table has the oid 0, so that the list is
     /// never empty.
     fn around(&mut self, catalog: &mut Catalog, choose: &mut Choose<'_>, ask: &mut Ask<'_>) -> Result<Vec<Sql>, Fail> {
+        self.index_names(&ask(include_str!("inspect/index_names.sql"))?)?;
         catalog.tables = std::mem::take(&mut self.all);
         let chosen = choose(catalog);
         self.all = std::mem::take(&mut catalog.tables);
+        self.all.iter_mut().for_each(|table| table.indexes.clear());
         let named = self.places.iter().filter(|(_, at)| chosen.contains(&self.all[**at].name));
         let numbers = |oids: Vec<&str>| -> Vec<Sql> {
             let numbers = oids.into_iter().filter_map(|oid| oid.parse().ok());

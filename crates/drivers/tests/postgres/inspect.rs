@@ -209,6 +209,7 @@ fn of_tables_that_nobody_asked_about_only_name_and_size_are_told() {
         let t = of(&whole, "public", "t").name.clone();
         let about = session.inspect_about(&mut |known| {
             assert_eq!(known.tables.len(), whole.tables.len());
+            assert!(known.tables.iter().flat_map(|table| &table.indexes).any(|index| index.name.as_str() == "plain"));
             vec![t.clone()]
         });
         let about = about.unwrap();

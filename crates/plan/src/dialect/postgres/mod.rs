@@ -84,7 +84,15 @@ impl Dialect for Postgres {
     }
 
     fn cost(&self, change: &Located<Change>, context: &Context<'_>) -> Option<Cost> {
-        cost::cost(&change.what, context)
+        cost::cost(change, context)
+    }
+
+    fn cost_of(&self, fact: &str, major: u32) -> Option<Cost> {
+        cost::by_id(fact, major)
+    }
+
+    fn cost_probes(&self, change: &Change, context: &Context<'_>) -> Vec<Probe> {
+        cost::probes(change, context)
     }
 }
 

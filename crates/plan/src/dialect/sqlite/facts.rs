@@ -99,12 +99,20 @@ pub(super) fn cost(change: &Change) -> Option<Cost> {
         | Change::NotYet { .. }
         | Change::Opaque { .. } => return None,
     };
-    let fact = fact(id);
+    by_id(id)
+}
+
+/// Returns what a fact says; `None` when there is none of this id.
+pub(super) fn by_id(id: &str) -> Option<Cost> {
+    let fact = FACTS.iter().find(|fact| fact.id == id)?;
     Some(Cost {
         fact: fact.id,
         lock: fact.lock,
+        others: &[],
         rewrites: fact.rewrites,
+        rebuilds: fact.rewrites,
         scans: fact.scans,
+        fails: false,
         transactional: true,
         compatible: fact.compatible,
         reversible: fact.reversible,

@@ -76,6 +76,14 @@ impl Dialect for Sqlite {
     fn cost(&self, change: &Located<Change>, _context: &Context<'_>) -> Option<Cost> {
         facts::cost(&change.what)
     }
+
+    fn cost_of(&self, fact: &str, _major: u32) -> Option<Cost> {
+        facts::by_id(fact)
+    }
+
+    fn cost_probes(&self, _change: &Change, _context: &Context<'_>) -> Vec<Probe> {
+        vec![]
+    }
 }
 
 fn sql(template: &'static str, holes: &[(&'static str, Hole<'_>)]) -> Sql {

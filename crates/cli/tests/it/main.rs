@@ -17,6 +17,8 @@ mod journey;
 mod lazy;
 mod live;
 mod locks;
+mod locks_observed;
+mod objects;
 mod operate;
 mod progress;
 mod project;

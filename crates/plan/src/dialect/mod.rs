@@ -34,8 +34,8 @@ pub trait Dialect: Quoting {
     /// the facts do not know it.
     fn cost(&self, change: &Located<Change>, context: &Context<'_>) -> Option<Cost>;
 
-    /// Returns what the fact of this id says on a major version; `None` where the engine, or that version, has no such fact.
-    fn cost_of(&self, fact: &str, major: u32) -> Option<Cost>;
+    /// Returns what every fact says that holds on a major version.
+    fn facts(&self, major: u32) -> Vec<Cost>;
 
     /// Returns the questions that are still open on whose answers the cost of `change` depends. Without them it is told as
     /// the worst that it can be.

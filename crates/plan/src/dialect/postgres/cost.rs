@@ -11,7 +11,7 @@ use segue_model::ident::{Ident, TableRef};
 use segue_model::lock::LockMode;
 use segue_model::probe::Probe;
 
-use super::facts::{Fact, fact_on};
+use super::facts::{Fact, fact_on, facts_of};
 use crate::dialect::Cost;
 use crate::operation::Context;
 
@@ -22,8 +22,13 @@ pub(super) fn cost(change: &Located<Change>, context: &Context<'_>) -> Option<Co
 }
 
 /// Returns what a fact says; `None` where the version has no such statement.
-pub(super) fn by_id(id: &str, major: u32) -> Option<Cost> {
+fn by_id(id: &str, major: u32) -> Option<Cost> {
     fact_on(id, major).map(of)
+}
+
+/// Returns what every fact says that holds on a version.
+pub(super) fn all(major: u32) -> Vec<Cost> {
+    facts_of(major).map(of).collect()
 }
 
 /// Returns the questions on whose answers the cost depends.
@@ -60,7 +65,11 @@ fn strictest(change: &Located<Change>, own: LockMode, context: &Context<'_>) -> 
 
 fn fact_of(change: &Located<Change>, context: &Context<'_>) -> Option<&'static str> {
     match &change.what {
-        Change::CreateTable { .. } => Some("tab.create"),
+        Change::CreateTable { beside, .. } => {
+            let has = |fact: &str| beside.iter().find(|other| other.fact == fact);
+            let bound = has("tab.create_with_fk").or_else(|| has("tab.create_inherits"));
+            Some(bound.map_or("tab.create", |other| other.fact))
+        }
         Change::CreateIndex { table, .. } => Some(match context.catalog.find(table) {
             Some(table) if table.kind == TableKind::Partitioned => "idx.create_partitioned",
             _ => "idx.create",

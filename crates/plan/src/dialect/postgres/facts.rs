@@ -148,7 +148,12 @@ pub(super) fn fact(id: &'static str) -> &'static Fact {
 
 /// Returns the fact of this id on a version; `None` where that version has no such statement.
 pub(super) fn fact_on(id: &str, major: u32) -> Option<&'static Fact> {
-    all().find(|fact| fact.id == id && (fact.versions.0..=fact.versions.1).contains(&major))
+    facts_of(major).find(|fact| fact.id == id)
+}
+
+/// Returns the facts that hold on a version.
+pub(super) fn facts_of(major: u32) -> impl Iterator<Item = &'static Fact> {
+    all().filter(move |fact| (fact.versions.0..=fact.versions.1).contains(&major))
 }
 
 #[cfg(test)]

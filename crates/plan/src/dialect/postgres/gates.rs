@@ -49,6 +49,14 @@ pub(super) fn table(table: &Table, context: &Context<'_>) -> Result<(), Refusal>
     user_trigger::gate(table)
 }
 
+/// Refuses a table that belongs to a role which ours is no member of.
+///
+/// # Errors
+/// The refusal.
+pub(super) fn owned(table: &Table, context: &Context<'_>) -> Result<(), Refusal> {
+    owner(table, context)
+}
+
 fn owner(table: &Table, context: &Context<'_>) -> Result<(), Refusal> {
     let owns = match context.answers.get(&owner_key(&table.name)) {
         Some(Answer::Rows(rows)) => rows.first().and_then(|row| row.first()).and_then(Value::as_bool),

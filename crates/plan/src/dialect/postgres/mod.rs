@@ -87,8 +87,8 @@ impl Dialect for Postgres {
         cost::cost(change, context)
     }
 
-    fn cost_of(&self, fact: &str, major: u32) -> Option<Cost> {
-        cost::by_id(fact, major)
+    fn facts(&self, major: u32) -> Vec<Cost> {
+        cost::all(major)
     }
 
     fn cost_probes(&self, change: &Change, context: &Context<'_>) -> Vec<Probe> {

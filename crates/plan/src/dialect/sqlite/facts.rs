@@ -99,13 +99,16 @@ pub(super) fn cost(change: &Change) -> Option<Cost> {
         | Change::NotYet { .. }
         | Change::Opaque { .. } => return None,
     };
-    by_id(id)
+    Some(of(fact(id)))
 }
 
-/// Returns what a fact says; `None` when there is none of this id.
-pub(super) fn by_id(id: &str) -> Option<Cost> {
-    let fact = FACTS.iter().find(|fact| fact.id == id)?;
-    Some(Cost {
+/// Returns what every fact says.
+pub(super) fn all() -> Vec<Cost> {
+    FACTS.iter().map(of).collect()
+}
+
+fn of(fact: &'static Fact) -> Cost {
+    Cost {
         fact: fact.id,
         lock: fact.lock,
         others: &[],
@@ -116,5 +119,5 @@ pub(super) fn by_id(id: &str) -> Option<Cost> {
         transactional: true,
         compatible: fact.compatible,
         reversible: fact.reversible,
-    })
+    }
 }

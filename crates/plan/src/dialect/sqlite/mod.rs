@@ -77,8 +77,8 @@ impl Dialect for Sqlite {
         facts::cost(&change.what)
     }
 
-    fn cost_of(&self, fact: &str, _major: u32) -> Option<Cost> {
-        facts::by_id(fact)
+    fn facts(&self, _major: u32) -> Vec<Cost> {
+        facts::all()
     }
 
     fn cost_probes(&self, _change: &Change, _context: &Context<'_>) -> Vec<Probe> {

@@ -103,9 +103,8 @@ fn differing(part: &Value, held: &[HeldOf]) -> Option<String> {
         .flatten()
         .filter_map(|lock| Some((bare(lock["relation"].as_str()?), lock["mode"].as_str()?.to_owned())))
         .collect();
-    let observed = held.iter().filter(|(kind, name, _)| !"iI".contains(*kind) && !name.starts_with("segue."));
-    let observed: BTreeSet<(String, String)> =
-        observed.map(|(_, name, mode)| (name.clone(), mode.clone())).collect();
+    let observed = held.iter().filter(|(kind, name, _)| !"iIc".contains(*kind) && !name.starts_with("segue."));
+    let observed: BTreeSet<(String, String)> = observed.map(|(_, name, mode)| (name.clone(), mode.clone())).collect();
     let strong = |(_, mode): &&(String, String)| mode != "AccessShareLock";
     let missed: Vec<_> = observed.difference(&predicted).filter(strong).collect();
     let absent: Vec<_> = predicted.difference(&observed).collect();

@@ -1,5 +1,7 @@
 //! Views, functions, triggers, policies, types and the rest: carried out as the user would have done it, and taken back.
 
+use serde_json::Value;
+
 use segue_testkit::client::Client;
 use segue_testkit::dump;
 
@@ -55,7 +57,10 @@ const CHANGES: &[(u32, &str)] = &[
     (13, "REFRESH MATERIALIZED VIEW counted"),
     (13, "DROP MATERIALIZED VIEW counted"),
     (13, "CREATE TABLE copied AS SELECT id FROM t"),
-    (13, "CREATE TABLE child (id int, p bigint REFERENCES t (id) ON DELETE CASCADE, q bigint REFERENCES \"Odd \"\"table\")"),
+    (
+        13,
+        "CREATE TABLE child (id int, p bigint REFERENCES t (id) ON DELETE CASCADE, q bigint REFERENCES \"Odd \"\"table\")",
+    ),
     (13, "CREATE TABLE heir (more int) INHERITS (t)"),
     (13, "CREATE TABLE alike (LIKE t INCLUDING ALL)"),
     (13, "CREATE TRIGGER \"se\"\"cond\" AFTER INSERT ON \"Odd \"\"table\" FOR EACH ROW EXECUTE FUNCTION touch()"),
@@ -75,7 +80,10 @@ const CHANGES: &[(u32, &str)] = &[
     (13, "CREATE OR REPLACE FUNCTION double(n int, OUT twice int) LANGUAGE sql AS 'SELECT n + n'"),
     (13, "CREATE OR REPLACE FUNCTION fresh() RETURNS int LANGUAGE sql AS 'SELECT 1'"),
     (13, "DROP FUNCTION double(int)"),
-    (13, "CREATE TYPE kind AS ENUM ('a', 'b'); CREATE TYPE pair AS (a int, b int); CREATE DOMAIN small AS int CHECK (VALUE < 9)"),
+    (
+        13,
+        "CREATE TYPE kind AS ENUM ('a', 'b'); CREATE TYPE pair AS (a int, b int); CREATE DOMAIN small AS int CHECK (VALUE < 9)",
+    ),
     (13, "ALTER DOMAIN positive ADD CONSTRAINT above CHECK (VALUE > 0)"),
     (13, "ALTER DOMAIN positive ADD CONSTRAINT above CHECK (VALUE > 1) NOT VALID"),
     (13, "ALTER DOMAIN positive SET DEFAULT 4"),
@@ -114,7 +122,10 @@ fn each_object_ends_as_if_done_by_hand_and_comes_back_as_it_was() {
             let mut stage = |arguments: &[&str], must: &[String]| {
                 let output = project.segue.run(arguments);
                 if output.code != 0 {
-                    wrong.push(format!("{change}: {arguments:?} ended with {}\n{}{}", output.code, output.stdout, output.stderr));
+                    wrong.push(format!(
+                        "{change}: {arguments:?} ended with {}\n{}{}",
+                        output.code, output.stdout, output.stderr
+                    ));
                     return false;
                 }
                 let difference = dump::difference(must, &dump::postgres::catalog(&ours, "public"));
@@ -123,13 +134,26 @@ fn each_object_ends_as_if_done_by_hand_and_comes_back_as_it_was() {
                 }
                 true
             };
+            let undo = undo_of(&project);
             if stage(&["apply"], &must) {
-                stage(&["rollback", "1_change", "--new-version-stopped"], &before);
+                // What is finished is no more rolled back as a whole; each step's undo is what an earlier rollback runs.
+                undo.iter().for_each(|sql| Client::connect(&ours).batch(sql));
+                stage(&["status"], &before);
             }
         }
         println!("postgres {}: {} changes of objects, applied and rolled back", server.major(), changes.count());
         assert!(wrong.is_empty(), "postgres {}:\n{}", server.major(), wrong.join("\n"));
     }
+}
+
+/// Returns the undos of the plan's steps, the last step's first.
+fn undo_of(project: &Project) -> Vec<String> {
+    let output = project.segue.run(&["plan", "--format", "json"]);
+    let plan: Value = serde_json::from_str(&output.stdout).unwrap_or_default();
+    let steps = plan["steps"].as_array().cloned().unwrap_or_default();
+    let parts = steps.iter().rev().flat_map(|step| step["undo"].as_array().cloned().unwrap_or_default());
+    let sql = parts.flat_map(|part| part["sql"].as_array().cloned().unwrap_or_default());
+    sql.filter_map(|sql| sql.as_str().map(str::to_owned)).collect()
 }
 
 #[test]
@@ -140,7 +164,8 @@ fn a_value_of_an_enum_is_there_for_the_next_migration_and_stays() {
         let project = Project::new(&url);
         project.write("1_value.sql", "ALTER TYPE mood ADD VALUE 'happy' BEFORE 'ok';");
         project.segue.ok(&["apply"]);
-        let labels = "SELECT string_agg(enumlabel, ' ' ORDER BY enumsortorder) FROM pg_enum WHERE enumtypid = 'mood'::regtype";
+        let labels =
+            "SELECT string_agg(enumlabel, ' ' ORDER BY enumsortorder) FROM pg_enum WHERE enumtypid = 'mood'::regtype";
         assert_eq!(Client::connect(&url).value(labels).as_deref(), Some("sad happy ok"));
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use segue_model::catalog::Catalog;
 use segue_model::engine::Engine;
 use segue_model::ident::MigrationId;
+use segue_model::lock::LockMode;
 use segue_model::probe::Answer;
 use segue_model::server::Server;
 use segue_model::session::{Begin, Session};
@@ -53,13 +54,7 @@ impl Classifier {
     }
 }
 
-pub(super) fn compare(
-    classifier: &mut Classifier,
-    fact: &Cost,
-    statement: &str,
-    facts: &[Cost],
-    report: &mut Report,
-) {
+pub(super) fn compare(classifier: &mut Classifier, fact: &Cost, statement: &str, facts: &[Cost], report: &mut Report) {
     // What several statements do in one transaction is no verdict on any of them.
     let Some(verdicts) = classifier.verdicts(statement).filter(|_| !statement.contains("; ")) else {
         return report.not_classified.push(fact.fact.to_owned());
@@ -73,7 +68,8 @@ pub(super) fn compare(
     let lock = verdicts.iter().map(|verdict| verdict.lock).max();
     let any = |is: fn(&Cost) -> bool| costs.iter().any(is);
     let others = |of: &Cost| {
-        let mut all = of.others.to_vec();
+        // Reading others needs no word.
+        let mut all: Vec<_> = of.others.iter().filter(|(_, lock)| *lock != LockMode::AccessShare).copied().collect();
         all.sort_unstable();
         all
     };

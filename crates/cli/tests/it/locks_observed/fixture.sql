@@ -3,6 +3,7 @@ CREATE TYPE mood AS ENUM ('sad', 'ok', 'happy');
 CREATE TYPE comp AS (a int, b text);
 CREATE DOMAIN posint AS int CHECK (VALUE > 0);
 CREATE DOMAIN plainint AS int;
+CREATE DOMAIN unused AS int;
 CREATE SEQUENCE sq;
 CREATE FUNCTION f_stable() RETURNS int LANGUAGE sql STABLE AS 'SELECT 1';
 CREATE FUNCTION f_imm() RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 1';

@@ -63,7 +63,9 @@ impl Watch {
     pub(super) fn new(url: &str) -> Self {
         let (mut session, mut watcher) = (Client::connect(url), Client::connect(url));
         // Workers' scans are counted elsewhere.
-        session.batch("SET max_parallel_maintenance_workers = 0; SET max_parallel_workers_per_gather = 0; SET TimeZone = 'UTC'");
+        session.batch(
+            "SET max_parallel_maintenance_workers = 0; SET max_parallel_workers_per_gather = 0; SET TimeZone = 'UTC'",
+        );
         watcher.batch(DENIED);
         let pid = session.pid();
         Self { url: url.to_owned(), session, watcher, pid }
@@ -80,7 +82,8 @@ impl Watch {
                 seen.locks = every_lock_of(&mut self.watcher, self.pid);
                 let after = relations(&mut self.session);
                 differences(&before, &after, target, &mut seen);
-                let kind = before.values().find(|relation| relation.name == target).map(|relation| relation.kind.as_str());
+                let kind =
+                    before.values().find(|relation| relation.name == target).map(|relation| relation.kind.as_str());
                 seen.blocked = self.denied(target, kind);
             }
         }
@@ -168,24 +171,17 @@ fn relations(session: &mut Client) -> BTreeMap<String, Relation> {
     rows.into_iter().map(relation).collect()
 }
 
-fn differences(
-    before: &BTreeMap<String, Relation>,
-    after: &BTreeMap<String, Relation>,
-    target: &str,
-    seen: &mut Seen,
-) {
-    let names = |of: &BTreeMap<String, Relation>| -> BTreeSet<String> {
-        let indexes = of.values().filter(|relation| !relation.table.is_empty() && relation.table == target);
-        indexes.map(|relation| relation.name.clone()).collect()
-    };
-    let kept = names(after);
+fn differences(before: &BTreeMap<String, Relation>, after: &BTreeMap<String, Relation>, target: &str, seen: &mut Seen) {
+    let indexes = after.values().filter(|relation| !relation.table.is_empty() && relation.table == target);
+    let files: BTreeMap<&str, &str> =
+        indexes.map(|relation| (relation.name.as_str(), relation.file.as_str())).collect();
     for (oid, was) in before {
         let now = after.get(oid);
-        // An index that is dropped and made anew under its name was built again too.
-        let again = now.is_none_or(|now| now.file != was.file) && !was.file.is_empty();
+        let again = now.is_some_and(|now| now.file != was.file) && !was.file.is_empty();
         if was.table == target && !target.is_empty() {
             seen.indexes += 1;
-            seen.rebuilt |= again && kept.contains(&was.name);
+            // One that is made anew under its name may take over the file.
+            seen.rebuilt |= files.get(was.name.as_str()).is_some_and(|file| *file != was.file && !was.file.is_empty());
         }
         let Some(now) = now else { continue };
         if again {

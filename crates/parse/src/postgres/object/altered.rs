@@ -2,7 +2,7 @@
 
 use pg_query::NodeEnum;
 use pg_query::protobuf::{
-    AlterDomainStmt, AlterPublicationStmt, AlterSeqStmt, AlterTableStmt, AlterTableType, CommentStmt,
+    AlterDomainStmt, AlterPublicationStmt, AlterSeqStmt, AlterTableStmt, AlterTableType, CommentStmt, DropBehavior,
     GrantStmt, GrantTargetType, Node, ObjectType, RangeVar, RefreshMatViewStmt, RenameStmt, RoleSpecType, VacuumStmt,
 };
 use segue_model::change::{ObjectUndo, Restored};
@@ -13,6 +13,9 @@ use super::super::statement::Statement;
 use super::{Made, bare, dotted, refused, spelled, with_arguments};
 use crate::grammar::Found;
 use crate::token::find_at_top;
+
+/// `ShareLock` among the server's numbers of lock modes (`lockdefs.h`).
+const SHARE: i32 = 5;
 
 pub(super) fn read(statement: &Statement<'_>, node: &NodeEnum) -> Option<Found> {
     let made = |fact| Made::new(statement, fact);
@@ -27,9 +30,10 @@ pub(super) fn read(statement: &Statement<'_>, node: &NodeEnum) -> Option<Found> 
             .table(of.table.as_ref())
             .undo(ObjectUndo::DropOn("POLICY"))
             .restore(Restored::Policy),
-        NodeEnum::AlterStatsStmt(of) if !of.missing_ok => {
-            made("stx.alter").object(dotted(&of.defnames)).undo(ObjectUndo::Drop("STATISTICS")).restore(Restored::Statistics)
-        }
+        NodeEnum::AlterStatsStmt(of) if !of.missing_ok => made("stx.alter")
+            .object(dotted(&of.defnames))
+            .undo(ObjectUndo::Drop("STATISTICS"))
+            .restore(Restored::Statistics),
         NodeEnum::AlterFunctionStmt(of) => {
             made("fn.replace").object(with_arguments(of.func.as_ref()?)).restore(Restored::Routine)
         }
@@ -52,8 +56,14 @@ pub(super) fn read(statement: &Statement<'_>, node: &NodeEnum) -> Option<Found> 
         NodeEnum::GrantStmt(of) => return grant(statement, of),
         NodeEnum::VacuumStmt(of) => return vacuum(statement, of),
         NodeEnum::ClusterStmt(of) => made("tab.cluster").table(of.relation.as_ref()),
-        NodeEnum::TruncateStmt(of) => made("tab.truncate").table(only(&of.relations)),
-        NodeEnum::LockStmt(of) => made("tab.lock_default").table(only(&of.relations)),
+        NodeEnum::TruncateStmt(of) => {
+            let cascade = of.behavior() == DropBehavior::DropCascade;
+            made(if cascade { "tab.truncate_cascade" } else { "tab.truncate" }).table(only(&of.relations))
+        }
+        NodeEnum::LockStmt(of) => {
+            let fact = if of.mode == SHARE { "tab.lock_share" } else { "tab.lock_default" };
+            made(fact).table(only(&of.relations))
+        }
         _ => return None,
     };
     Some(found.found())
@@ -175,7 +185,9 @@ fn comment(statement: &Statement<'_>, of: &CommentStmt) -> Option<Made> {
     let is = find_at_top(statement.tokens, |token| token.is(statement.text, "IS"))?;
     let before = &statement.text[..statement.tokens.get(is)?.end];
     let (fact, object, table) = match (of.objtype(), object) {
-        (ObjectType::ObjectTable, NodeEnum::List(list)) => ("tab.comment", dotted(&list.items)?, relation(&list.items)?),
+        (ObjectType::ObjectTable, NodeEnum::List(list)) => {
+            ("tab.comment", dotted(&list.items)?, relation(&list.items)?)
+        }
         (ObjectType::ObjectColumn, NodeEnum::List(list)) => {
             let (_, table) = list.items.split_last()?;
             ("tab.comment_column", dotted(&list.items)?, relation(table)?)

@@ -77,10 +77,8 @@ fn names(node: &AlterTableCmd) -> Vec<String> {
 /// What is set is reset, and what was set before is set again.
 fn set_back(command: &Command<'_>, node: &AlterTableCmd) -> Vec<ObjectUndo> {
     let table = super::spelled(command.table);
-    let names: Vec<String> = names(node)
-        .iter()
-        .map(|name| name.split('.').map(name::quoted).collect::<Vec<_>>().join("."))
-        .collect();
+    let names: Vec<String> =
+        names(node).iter().map(|name| name.split('.').map(name::quoted).collect::<Vec<_>>().join(".")).collect();
     let reset = ["ALTER TABLE ", table.as_str(), " RESET (", &names.join(", "), ")"].concat();
     vec![ObjectUndo::Statement(Written::parsed(reset)), ObjectUndo::Restore(Restored::Options)]
 }

@@ -2,8 +2,8 @@
 
 use pg_query::NodeEnum;
 use pg_query::protobuf::{
-    CreateFunctionStmt, CreatePublicationStmt, CreateStatsStmt, CreateTableAsStmt, CreateTrigStmt, FunctionParameterMode,
-    Node, ObjectType, RangeVar, RuleStmt, ViewStmt,
+    CreateFunctionStmt, CreatePublicationStmt, CreateStatsStmt, CreateTableAsStmt, CreateTrigStmt,
+    FunctionParameterMode, Node, ObjectType, RangeVar, RuleStmt, ViewStmt,
 };
 use segue_model::change::{ObjectUndo, Restored};
 use segue_model::sql::Written;
@@ -35,10 +35,7 @@ pub(super) fn read(statement: &Statement<'_>, node: &NodeEnum) -> Option<Found> 
         NodeEnum::CreateRangeStmt(of) => made("typ.create").object(dotted(&of.type_name)).drop("TYPE"),
         NodeEnum::CreateDomainStmt(of) => made("dom.create").object(dotted(&of.domainname)).drop("DOMAIN"),
         NodeEnum::CreateSeqStmt(of) if of.if_not_exists => return Some(missing(statement)),
-        NodeEnum::CreateSeqStmt(of) => {
-            let name = of.sequence.as_ref().and_then(name::table);
-            made("seq.create").object(name.as_ref().map(super::spelled)).drop("SEQUENCE")
-        }
+        NodeEnum::CreateSeqStmt(of) => made("seq.create").relation(of.sequence.as_ref()).drop("SEQUENCE"),
         NodeEnum::CreateSchemaStmt(of) if of.if_not_exists => return Some(missing(statement)),
         NodeEnum::CreateSchemaStmt(of) if !of.schema_elts.is_empty() => {
             return Some(refused(statement, "with its objects in one statement"));
@@ -71,10 +68,9 @@ fn table_as(statement: &Statement<'_>, of: &CreateTableAsStmt) -> Option<Made> {
         return None;
     }
     let made = |fact| Made::new(statement, fact);
-    let named = name::table(into)?;
     Some(match of.objtype() {
-        ObjectType::ObjectMatview => made("mv.create").object(Some(super::spelled(&named))).drop("MATERIALIZED VIEW"),
-        _ => made("tab.create_as").object(Some(super::spelled(&named))).drop("TABLE"),
+        ObjectType::ObjectMatview => made("mv.create").relation(Some(into)).drop("MATERIALIZED VIEW"),
+        _ => made("tab.create_as").relation(Some(into)).drop("TABLE"),
     })
 }
 

@@ -59,7 +59,10 @@ fn dropped(statement: &Statement<'_>, of: &DropStmt, (fact, restored): Kind, one
             made.0.table = Some(table_of(table)?);
             made
         }
-        (ObjectType::ObjectView | ObjectType::ObjectMatview | ObjectType::ObjectSequence, Some(NodeEnum::List(list))) => {
+        (
+            ObjectType::ObjectView | ObjectType::ObjectMatview | ObjectType::ObjectSequence,
+            Some(NodeEnum::List(list)),
+        ) => {
             let names = name::strings(&list.items)?;
             let mut made = made.object(dotted(&list.items));
             made.0.relation = Some(table_of(&names)?);

@@ -88,7 +88,15 @@ fn fact_of(change: &Located<Change>, context: &Context<'_>) -> Option<&'static s
         Change::Index(index) => Some(alone::index(index, context)),
         Change::Partition(partition) => Some(alone::partition(partition, context)),
         Change::Naming(naming) => Some(alone::naming(naming, context)),
-        Change::Object(object) => Some(object.fact),
+        Change::Object(object) => {
+            let table = object.table.as_ref().and_then(|table| context.catalog.find(table));
+            let partitioned = table.is_some_and(|table| table.kind == TableKind::Partitioned);
+            Some(match object.fact {
+                "tab.analyze" if partitioned => "tab.analyze_part",
+                "tab.truncate" if table.is_some_and(|table| table.kind == TableKind::Partition) => "part.truncate_leaf",
+                fact => fact,
+            })
+        }
         Change::Rows(_) => Some("dml.copy_like_insert"),
         Change::NotYet { .. } | Change::Opaque { .. } => None,
     }

@@ -127,7 +127,8 @@ fn domain(column: &NewColumn) -> Refusal {
 
 /// A foreign key of a new table keeps writers off the other one until COMMIT, and taking it away keeps readers off too.
 fn create_table(written: &AsWritten<'_>, table: &TableName, others: &[(&Table, &'static str)]) -> Step {
-    let (bound, freed) = (beside_locks(others, None), beside_locks(others, Some("tab.drop_with_fk_out")));
+    let referenced: Vec<_> = others.iter().filter(|(_, id)| *id == "tab.create_with_fk").copied().collect();
+    let (bound, freed) = (beside_locks(others, None), beside_locks(&referenced, Some("tab.drop_with_fk_out")));
     let drop = sql("DROP TABLE IF EXISTS {table}", &[("table", Hole::Table(table))]);
     let work = Work {
         phase: Phase::Expand,

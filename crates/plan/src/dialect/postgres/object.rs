@@ -9,7 +9,7 @@ use segue_model::ident::{Ident, TableName, TableRef};
 use segue_model::lock::{LockMode, RelationLock};
 use segue_model::probe::{Answer, Probe};
 use segue_model::sql::{Hole, Sql};
-use segue_model::step::{Action, Phase, Step, Undo};
+use segue_model::step::{Action, Phase, Step, Undo, UndoStep};
 use segue_model::value::Value;
 
 use super::facts::{Fact, fact_on};
@@ -39,7 +39,11 @@ pub(super) fn probes(native: &Native<'_>, context: &Context<'_>) -> Result<Vec<P
 /// A refusal when this cannot be done while the application runs.
 pub(super) fn plan(native: &Native<'_>, context: &Context<'_>) -> Result<Planned, Refusal> {
     let Change::Object(object) = native.change else { return Err(alone::later(native)) };
-    let fact = known(object, context)?;
+    let fact = match object.fact {
+        // It is written so that readers go on.
+        "mv.refresh" => super::facts::fact("mv.refresh_conc"),
+        _ => known(object, context)?,
+    };
     refused::always(object)?;
     is_new(object, context)?;
     let relation = relation(object, native, context)?;
@@ -53,7 +57,10 @@ pub(super) fn plan(native: &Native<'_>, context: &Context<'_>) -> Result<Planned
         table: &relation,
         undo,
     };
-    let step = of_version(beside(work.step(), users), fact);
+    let mut step = of_version(beside(work.step(), users), fact);
+    if object.fact == "view.replace" && context.catalog.table(&relation).is_none() {
+        step.locks = vec![];
+    }
     Ok(Planned { steps: vec![step], notes: notes(object), ..Planned::default() })
 }
 
@@ -68,7 +75,16 @@ fn known(object: &ObjectChange, context: &Context<'_>) -> Result<&'static Fact, 
 
 /// The newest version's lock stands in the step; an older one may take none.
 fn of_version(step: Step, fact: &Fact) -> Step {
-    if fact.lock == LockMode::None && fact.others.is_empty() { Step { locks: vec![], ..step } } else { step }
+    if fact.id != "tab.grant" || fact.lock != LockMode::None {
+        return step;
+    }
+    let undo = match step.undo {
+        Undo::Lossless(parts) => {
+            Undo::Lossless(parts.into_iter().map(|part| UndoStep { locks: vec![], ..part }).collect())
+        }
+        other => other,
+    };
+    Step { locks: vec![], undo, ..step }
 }
 
 fn title(object: &ObjectChange) -> String {
@@ -104,9 +120,7 @@ fn refresh(object: &ObjectChange, context: &Context<'_>) -> Result<Sql, Refusal>
         table.indexes.iter().any(fits)
     };
     match view.filter(unique) {
-        Some(view) => {
-            Ok(sql("REFRESH MATERIALIZED VIEW CONCURRENTLY {view}", &[("view", Hole::Table(&view.name))]))
-        }
+        Some(view) => Ok(sql("REFRESH MATERIALIZED VIEW CONCURRENTLY {view}", &[("view", Hole::Table(&view.name))])),
         None => Err(Refusal::Impossible {
             what: object.words.clone(),
             why: "nobody could read the view until it is done, and without a unique index over plain columns, without \
@@ -119,7 +133,8 @@ fn refresh(object: &ObjectChange, context: &Context<'_>) -> Result<Sql, Refusal>
 
 /// What must not be there yet: the undo would drop what somebody else made.
 fn is_new(object: &ObjectChange, context: &Context<'_>) -> Result<(), Refusal> {
-    let relations = ["view.create", "mv.create", "seq.create", "tab.create_as", "enum.create", "typ.create", "dom.create"];
+    let relations =
+        ["view.create", "mv.create", "seq.create", "tab.create_as", "enum.create", "typ.create", "dom.create"];
     let Some(name) = object.object.as_ref().filter(|_| relations.contains(&object.fact)) else { return Ok(()) };
     let bare = name.as_str().replace("\".\"", ".").trim_matches('"').replace("\"\"", "\"");
     let full = match context.catalog.search_path.first() {
@@ -132,7 +147,9 @@ fn is_new(object: &ObjectChange, context: &Context<'_>) -> Result<(), Refusal> {
 /// Returns what the lock is on. Of something that locks no relation, nothing is read from it.
 fn relation(object: &ObjectChange, native: &Native<'_>, context: &Context<'_>) -> Result<TableName, Refusal> {
     if let Some(table) = native.table {
-        if !matches!(table.kind, TableKind::Ordinary | TableKind::Partitioned | TableKind::Partition) && object.command.is_some() {
+        if !matches!(table.kind, TableKind::Ordinary | TableKind::Partitioned | TableKind::Partition)
+            && object.command.is_some()
+        {
             return Err(Refusal::NotYet {
                 what: format!("{} of {}, which is no table", object.words, table.name),
                 instead: "Change what it is made of.".to_owned(),
@@ -140,6 +157,9 @@ fn relation(object: &ObjectChange, native: &Native<'_>, context: &Context<'_>) -
         }
         gates::owned(table, context)?;
         return Ok(table.name.clone());
+    }
+    if let Some(table) = of_statistics(object, context) {
+        return Ok(table);
     }
     let named = object.relation.as_ref().or(object.table.as_ref());
     let schema = || context.catalog.search_path.first().cloned().unwrap_or_else(|| Ident::known("public"));
@@ -150,11 +170,20 @@ fn relation(object: &ObjectChange, native: &Native<'_>, context: &Context<'_>) -
     if missing(object, named, context) {
         return Err(Refusal::NoTable { table: named.to_string(), nearest: None });
     }
-    let taken = |schema: &&Ident| {
-        context.catalog.taken.contains(&[schema.as_str(), ".", named.name.as_str()].concat())
-    };
+    let taken = |schema: &&Ident| context.catalog.taken.contains(&[schema.as_str(), ".", named.name.as_str()].concat());
     let home = named.schema.clone().or_else(|| context.catalog.search_path.iter().find(taken).cloned());
     Ok(TableName { schema: home.unwrap_or_else(schema), name: named.name.clone() })
+}
+
+/// Returns the table that extended statistics are about.
+fn of_statistics(object: &ObjectChange, context: &Context<'_>) -> Option<TableName> {
+    let name = object.object.as_ref().filter(|_| matches!(object.fact, "stx.drop" | "stx.alter"))?.as_str();
+    let bare = name.rsplit("\".\"").next()?.trim_matches('"');
+    let told = |table: &&Table| {
+        let ends = |name: &str| name == bare || name.strip_suffix(bare).is_some_and(|schema| schema.ends_with('.'));
+        table.dependents.iter().any(|of| of.kind == "statistics" && ends(&of.name))
+    };
+    context.catalog.tables.iter().find(told).map(|table| table.name.clone())
 }
 
 /// A view that is changed must be there, or be made by this file.
@@ -248,9 +277,11 @@ fn made_by_it(object: &ObjectChange, what: Restored, context: &Context<'_>) -> R
         Restored::ReplacedView if object.fact == "view.replace" => Ok(vec![drop(object, "VIEW")]),
         Restored::Routine if object.fact == "fn.replace" => Ok(vec![drop(object, "ROUTINE")]),
         // Of these, nothing that is printed means that nothing is set.
-        Restored::Options | Restored::Grants | Restored::SchemaGrants | Restored::TriggerStates | Restored::RuleStates => {
-            Ok(vec![])
-        }
+        Restored::Options
+        | Restored::Grants
+        | Restored::SchemaGrants
+        | Restored::TriggerStates
+        | Restored::RuleStates => Ok(vec![]),
         Restored::Trigger | Restored::Rule if object.undo.len() > 1 => Ok(vec![]),
         _ if is_made_here(object, context) => Ok(vec![]),
         _ => Err(Refusal::Impossible {
@@ -283,7 +314,8 @@ fn undo_facts(object: &ObjectChange) -> &'static [&'static str] {
         "mv.drop" => &["mv.create"],
         "tab.create_as" => &["tab.drop"],
         "seq.create" => &["seq.drop"],
-        "trg.create" | "trg.create_or_replace" | "trg.drop" => &["trg.drop", "trg.create"],
+        "trg.create" | "trg.create_or_replace" => &["trg.drop", "trg.create"],
+        "trg.drop" => &["trg.create"],
         "rule.create" | "rule.drop" => &["rule.drop"],
         "pol.create" | "pol.alter" | "pol.drop" => &["pol.drop"],
         "stx.create" | "stx.drop" | "stx.alter" => &["stx.drop"],

@@ -137,7 +137,9 @@ fn same_type(from: &Base, to: &Base) -> &'static str {
     if from.modifiers == to.modifiers {
         return "type.using_noop";
     }
-    let wider = match (from.modifiers.first(), to.modifiers.first()) {
+    // The precision of an interval stands behind the fields that it has.
+    let first = |of: &Base| if of.name == "interval" { of.modifiers.last() } else { of.modifiers.first() }.copied();
+    let wider = match (first(from), first(to)) {
         (_, None) => true,
         (None, Some(_)) => false,
         (Some(from), Some(to)) => to >= from,

@@ -10,7 +10,7 @@ pub(super) static FACTS: &[Fact] = &[
     Fact::instant("idx.create", S).scanning(),
     Fact::instant("idx.create_unique", S).scanning().breaking(),
     Fact::instant("idx.drop", AE).locking(&[(INDEX, AE)]),
-    Fact::instant("idx.create_partitioned", S).locking(&[(PARTITIONS, S)]),
+    Fact::instant("idx.create_partitioned", S).scanning().locking(&[(PARTITIONS, S)]),
     Fact::instant("idx.create_only_partitioned", S),
     Fact::instant("idx.create_conc", SUE).scanning().outside_transactions(),
     Fact::instant("idx.drop_conc", SUE).outside_transactions(),

@@ -91,7 +91,7 @@ pub(super) static FACTS: &[Fact] = &[
     Fact::instant("schema.owner", NONE),
     Fact::instant("ext.drop", NONE).breaking().forever(),
     Fact::instant("ext.alter", NONE).breaking(),
-    Fact::instant("stx.alter", SUE),
+    Fact::instant("stx.alter", NONE),
     Fact::instant("stx.rename", NONE),
     Fact::instant("pub.drop", NONE).breaking(),
     Fact::instant("pub.drop_table", SUE).breaking(),

@@ -14,6 +14,6 @@ pub(super) static FACTS: &[Fact] = &[
     Fact::instant("part.detach", AE).breaking().since(14).locking(&[(PARTITION, AE), (INDEX, AE)]),
     Fact::instant("part.detach_conc", SUE).outside_transactions().breaking().since(14).locking(&[(PARTITION, AE)]),
     Fact::instant("part.drop", AE).breaking().forever().locking(&[(PARTITIONED, AE)]),
-    Fact::instant("part.truncate_leaf", AE).refiled().breaking().forever(),
+    Fact::instant("part.truncate_leaf", AE).refiled().rebuilding().breaking().forever(),
     Fact::instant("part.attach_with_default_check", SUE).locking(&[(PARTITION, AE), (DEFAULT_PARTITION, AE)]),
 ];

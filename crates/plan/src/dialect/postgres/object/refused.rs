@@ -43,6 +43,12 @@ const ALWAYS: &[(&str, &str, &str)] = &[
         "it destroys every row at once, and nothing brings them back",
         "Delete rows in batches from the application, or truncate by hand when nobody uses the table.",
     ),
+    (
+        "tab.truncate_cascade",
+        "it destroys every row of several tables at once, and nothing brings them back",
+        "Delete rows in batches from the application, or truncate by hand when nobody uses the tables.",
+    ),
+    ("tab.lock_share", "each step takes its locks itself, by short tries", "Leave it out."),
     ("tab.lock_default", "each step takes its locks itself, by short tries", "Leave it out."),
     (
         "enum.rename_value",
@@ -133,15 +139,24 @@ pub(super) fn always(object: &ObjectChange) -> Result<(), Refusal> {
 /// # Errors
 /// The refusal.
 pub(super) fn without_way_back(object: &ObjectChange) -> Result<(), Refusal> {
-    let harmless =
-        ["enum.add_value", "ext.create", "tab.analyze", "mv.refresh", "mv.refresh_conc", "dom.validate", "tab.create_or_noop"];
+    let harmless = [
+        "enum.add_value",
+        "ext.create",
+        "tab.analyze",
+        "mv.refresh",
+        "mv.refresh_conc",
+        "dom.validate",
+        "tab.create_or_noop",
+    ];
     if harmless.contains(&object.fact) {
         return Ok(());
     }
     Err(Refusal::NotYet {
         what: format!("{} without a way back", object.words),
         instead: match object.fact {
-            "dom.add_check" | "dom.add_check_nv" => "Give the constraint a name: `ADD CONSTRAINT name CHECK …`.".to_owned(),
+            "dom.add_check" | "dom.add_check_nv" => {
+                "Give the constraint a name: `ADD CONSTRAINT name CHECK …`.".to_owned()
+            }
             _ => "Do it by hand.".to_owned(),
         },
     })

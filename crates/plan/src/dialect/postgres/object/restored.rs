@@ -38,10 +38,9 @@ fn queries(what: Restored) -> &'static [(&'static str, &'static str)] {
         Restored::RowSecurity => &[("row security", include_str!("row_security.sql"))],
         Restored::Grants => &[GRANTS],
         Restored::SchemaGrants => &[("schema grants", include_str!("schema_grants.sql"))],
-        Restored::Schema => &[
-            ("schema", include_str!("schema.sql")),
-            ("schema grants", include_str!("schema_grants.sql")),
-        ],
+        Restored::Schema => {
+            &[("schema", include_str!("schema.sql")), ("schema grants", include_str!("schema_grants.sql"))]
+        }
         Restored::Publication => &[("publication", include_str!("publication.sql"))],
         Restored::DomainDefault => &[("domain default", include_str!("domain_default.sql"))],
     }
@@ -53,10 +52,9 @@ pub(super) fn probes(object: &ObjectChange, native: &Native<'_>) -> Vec<Probe> {
     for part in &object.undo {
         match part {
             ObjectUndo::Restore(what) => {
-                let filled = queries(*what).iter().map(|(name, query)| Probe {
-                    key: key(object, name),
-                    sql: question(query, object, native),
-                });
+                let filled = queries(*what)
+                    .iter()
+                    .map(|(name, query)| Probe { key: key(object, name), sql: question(query, object, native) });
                 probes.extend(filled);
             }
             ObjectUndo::Comment(_) => {
@@ -69,7 +67,8 @@ pub(super) fn probes(object: &ObjectChange, native: &Native<'_>) -> Vec<Probe> {
     probes
 }
 
-const TABLE_COMMENT: &str = "SELECT pg_catalog.quote_literal(pg_catalog.obj_description(pg_catalog.to_regclass({object}), 'pg_class'))";
+const TABLE_COMMENT: &str =
+    "SELECT pg_catalog.quote_literal(pg_catalog.obj_description(pg_catalog.to_regclass({object}), 'pg_class'))";
 
 /// A column is named behind its table: the names are compared as SQL writes them.
 const COLUMN_COMMENT: &str = "SELECT pg_catalog.quote_literal(pg_catalog.col_description(a.attrelid, a.attnum)) \
@@ -127,6 +126,7 @@ pub(super) fn comment(object: &ObjectChange, before: &Written, context: &Context
         Some(Answer::Rows(rows)) => rows.first(),
         Some(Answer::Failed { .. } | Answer::TimedOut) | None => None,
     };
-    let text = row.and_then(|row| row.first()).and_then(Value::as_str).map_or_else(|| Sql::fixed("NULL"), Sql::of_catalog);
+    let text =
+        row.and_then(|row| row.first()).and_then(Value::as_str).map_or_else(|| Sql::fixed("NULL"), Sql::of_catalog);
     sql("{before} {text}", &[("before", Hole::Sql(&Sql::written(before))), ("text", Hole::Sql(&text))])
 }

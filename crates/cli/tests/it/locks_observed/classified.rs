@@ -17,7 +17,10 @@ use segue_plan::dialect::Cost;
 use super::Report;
 
 /// Told as worse than it is, and why.
-const WORSE: &[(&str, &str)] = &[("addcol.volatile_sql_inlined", "no text tells what a function is inlined to")];
+const WORSE: &[(&str, &str)] = &[
+    ("addcol.volatile_sql_inlined", "no text tells what a function is inlined to"),
+    ("addcol.gen_virtual", "what is read of a new column says GENERATED, not of which kind"),
+];
 
 /// What the fixture looks like to a plan.
 pub(super) struct Classifier {

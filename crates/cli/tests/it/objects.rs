@@ -99,7 +99,7 @@ const CHANGES: &[(u32, &str)] = &[
     (13, "REVOKE SELECT (a) ON t FROM pg_monitor"),
     (13, "ALTER TABLE t SET (fillfactor = 70, autovacuum_enabled = false)"),
     (13, "ALTER TABLE t RESET (fillfactor)"),
-    (13, "ALTER TABLE t OWNER TO pg_monitor"),
+    (13, "ALTER TABLE t OWNER TO pg_signal_backend"),
     (13, "ALTER TABLE t REPLICA IDENTITY FULL"),
     (13, "ALTER TABLE t CLUSTER ON t_a"),
     (13, "ANALYZE t"),

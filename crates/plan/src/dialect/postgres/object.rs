@@ -267,6 +267,10 @@ fn undo(object: &ObjectChange, context: &Context<'_>, relation: &TableName) -> R
     let steps = vec![undo_step(relation, undo_facts(object), statements)];
     Ok(match object.fact {
         "tab.create_as" | "mv.create" => Undo::Lossy { steps, loses: format!("the rows of {relation}") },
+        "tab.owner" | "view.owner" | "mv.owner" | "seq.owner" => Undo::Lossy {
+            steps,
+            loses: format!("grants on {relation} that the new owner has already: they become the owner's own"),
+        },
         _ => Undo::Lossless(steps),
     })
 }

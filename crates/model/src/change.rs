@@ -18,7 +18,7 @@ pub use column::{ColumnChange, ColumnProperty};
 pub use constraint::{ConstraintAction, ConstraintChange, IndexParts, NewConstraint, References};
 pub use index::{IndexChange, IndexProperty, NewIndex};
 pub use naming::NamingChange;
-pub use object::{ObjectChange, ObjectUndo};
+pub use object::{ObjectChange, ObjectUndo, Restored};
 pub use partition::{Bound, BoundKind, BoundValue, PartitionAction, PartitionChange};
 pub use rows::RowsChange;
 
@@ -79,6 +79,8 @@ pub enum Change {
     CreateTable {
         /// The table.
         table: TableRef,
+        /// Tables that exist, or that this file creates, to which it is bound.
+        beside: Vec<Beside>,
     },
     /// A new index.
     CreateIndex {
@@ -152,6 +154,15 @@ pub enum Change {
         /// Its first words.
         what: String,
     },
+}
+
+/// A table to which a new one is bound, and how.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Beside {
+    /// The table.
+    pub table: TableRef,
+    /// The id of the fact that says what it is locked with: `tab.create_with_fk`, `tab.create_inherits`.
+    pub fact: &'static str,
 }
 
 /// A column that a migration adds.
@@ -239,7 +250,7 @@ impl Change {
     /// Returns the table that it is about, where it names one.
     pub fn table(&self) -> Option<&TableRef> {
         match self {
-            Self::CreateTable { table }
+            Self::CreateTable { table, .. }
             | Self::CreateIndex { table, .. }
             | Self::AddColumn { table, .. }
             | Self::DropColumn { table, .. }
@@ -265,6 +276,7 @@ impl Change {
                 new.references.iter().map(|references| &references.table).collect()
             }
             Self::Partition(partition) => vec![&partition.partition],
+            Self::CreateTable { beside, .. } => beside.iter().map(|beside| &beside.table).collect(),
             Self::Rows(rows) => vec![&rows.into],
             _ => vec![],
         }

@@ -781,6 +781,8 @@ mod tests {
                 change: "set_not_null".into(),
                 table: "public.users".into(),
                 label: Label::Contract,
+                fact: "test".into(),
+                others: vec![],
                 lock: LockMode::AccessExclusive,
                 blocks: Blocks::Everything,
                 rewrites: false,

@@ -15,8 +15,14 @@ pub struct Verdict {
     pub table: String,
     /// `expand` when old code goes on working beside it, `contract` when it does not.
     pub label: Label,
+    /// The id of the engine's fact that says so: `addcol.null`.
+    #[serde(default)]
+    pub fact: String,
     /// The engine's strongest lock on the table.
     pub lock: LockMode,
+    /// Locks on other relations.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<OtherLock>,
     /// What that blocks.
     pub blocks: Blocks,
     /// Every row is written again.
@@ -29,6 +35,15 @@ pub struct Verdict {
     pub reversible: String,
     /// What a reviewer should know, by rule.
     pub findings: Vec<Finding>,
+}
+
+/// A lock that a change takes beside the one on its table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OtherLock {
+    /// On what, in a user's words: `the referenced table`.
+    pub what: String,
+    /// The lock.
+    pub lock: LockMode,
 }
 
 /// Which side of a deploy a change belongs to.

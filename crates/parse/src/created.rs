@@ -27,7 +27,7 @@ impl<'g> Created<'g> {
     pub(crate) fn of(grammar: &'g dyn Grammar, found: &[(usize, Found)]) -> Self {
         let mut created = Self { grammar, by_name: HashMap::new() };
         for (_, found) in found {
-            if let Wanted::Table { table, columns } = &found.what {
+            if let Wanted::Table { table, columns, .. } = &found.what {
                 let table = Table { table: table.clone(), columns: columns.clone() };
                 created.by_name.entry(key(&table.table)).or_default().push(table);
             }

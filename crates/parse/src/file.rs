@@ -120,7 +120,7 @@ impl Reading<'_> {
             let start = self.statements[statement].span.0;
             let what = match found.what {
                 Wanted::Change(change) => Ok(change),
-                Wanted::Table { table, .. } => Ok(Change::CreateTable { table }),
+                Wanted::Table { table, beside, .. } => Ok(Change::CreateTable { table, beside }),
                 Wanted::Index { change, columns } => {
                     let of = |column| created.missing(change.table()?, column);
                     self.faults.extend(columns.iter().filter_map(of).map(|fault| fault.shifted(start)));

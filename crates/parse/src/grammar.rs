@@ -1,6 +1,6 @@
 //! What an engine's SQL is like: the port behind which each engine's parser stands.
 
-use segue_model::change::Change;
+use segue_model::change::{Beside, Change};
 use segue_model::expr::Expr;
 use segue_model::ident::{Ident, TableRef};
 
@@ -52,6 +52,8 @@ pub(crate) enum Wanted {
     Table {
         table: TableRef,
         columns: Option<Vec<Ident>>,
+        /// Other tables to which it is bound.
+        beside: Vec<Beside>,
     },
     /// A new index over these columns of its table, and perhaps over expressions.
     Index {

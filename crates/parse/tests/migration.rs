@@ -51,7 +51,7 @@ fn of_problems(problems: &[Problem]) -> String {
 
 fn of_change(change: &Change) -> String {
     match change {
-        Change::CreateTable { table } => format!("create table {table}"),
+        Change::CreateTable { table, .. } => format!("create table {table}"),
         Change::CreateIndex { index, table } => {
             format!("create index {} on {table}", index.as_ref().map_or("(unnamed)", Ident::as_str))
         }
@@ -276,12 +276,12 @@ CREATE TABLE g () INHERITS (a);"
     3:1 create index i on a
     4:1 create index (unnamed) on s.b
     5:1 create index j on a
-    6:1 not yet CREATE TABLE with a foreign key to `a` [c]
-    7:1 not yet CREATE TABLE with a foreign key to `a` [c]
+    6:1 create table c
+    7:1 create table c
     8:1 not yet CREATE TEMPORARY TABLE [d]
-    9:1 not yet CREATE TABLE AS
+    9:1 tab.create_as
     10:1 create_partition [a]
-    11:1 not yet CREATE TABLE … INHERITS [g]
+    11:1 create table g
     "#);
     insta::assert_snapshot!(sqlite(
         "CREATE TABLE a (id INTEGER PRIMARY KEY) STRICT, WITHOUT ROWID;
@@ -415,11 +415,11 @@ COPY t FROM stdin"
     3:86 not yet ALTER COLUMN … DROP NOT NULL [t]
     3:116 add_check [t]
     3:148 drop_constraint [t]
-    3:167 not yet OWNER TO [t]
-    3:180 not yet ENABLE TRIGGER ALL [t]
+    3:167 tab.owner [t]
+    3:180 trg.enable [t]
     3:200 validate_constraint [t]
     4:1 not yet ALTER TABLE IF EXISTS [t]
-    5:1 not yet RENAME TO [v]
+    5:1 view.rename
     6:1 drop_table [a]
     6:1 drop_table [b]
     7:1 drop_index
@@ -428,18 +428,18 @@ COPY t FROM stdin"
     10:1 not yet SELECT
     11:1 not yet BEGIN (Segue manages transactions itself)
     12:1 not yet COMMIT (Segue manages transactions itself)
-    13:1 not yet CREATE OR REPLACE FUNCTION
-    14:1 not yet CREATE FUNCTION
-    15:1 not yet CREATE RULE
+    13:1 fn.replace
+    14:1 fn.create
+    15:1 rule.create [t]
     16:1 not yet DO
-    17:1 not yet CREATE MATERIALIZED VIEW AS
-    18:1 not yet GRANT ALL ON
-    19:1 not yet TRUNCATE
+    17:1 mv.create
+    18:1 tab.grant [t]
+    19:1 tab.truncate [t]
     20:1 not yet SET
-    21:1 not yet VACUUM
-    22:1 not yet COMMENT ON TABLE
-    23:1 not yet CREATE EXTENSION
-    24:1 not yet ALTER TYPE
+    21:1 tab.vacuum [t]
+    22:1 tab.comment [t]
+    23:1 ext.create
+    24:1 enum.add_value
     25:1 not yet COPY
     26:1 not yet COPY
     "#);

@@ -3,7 +3,7 @@
 use segue_model::catalog::{Catalog, Table};
 use segue_model::change::{Change, Located};
 use segue_model::ident::TableRef;
-use segue_model::verdict::{Finding, Label, Verdict};
+use segue_model::verdict::{Finding, Label, OtherLock, Verdict};
 
 use crate::dialect::dialect;
 use crate::operation::Context;
@@ -34,8 +34,10 @@ fn verdict(change: &Located<Change>, context: &Context<'_>) -> Option<Verdict> {
         change: change.what.kind().to_owned(),
         table: named.map_or_else(String::new, |named| shown(named, table, context.catalog)),
         label: if cost.compatible { Label::Expand } else { Label::Contract },
+        fact: cost.fact.to_owned(),
         lock: cost.lock,
-        blocks: cost.lock.blocks(),
+        others: cost.others.iter().map(|(what, lock)| OtherLock { what: (*what).to_owned(), lock: *lock }).collect(),
+        blocks: cost.blocks(),
         rewrites: cost.rewrites,
         scans: cost.scans,
         compatible: cost.compatible,

@@ -55,6 +55,18 @@ pub fn verdicts(migration: &Migration, catalog: &Catalog, server: &Server, answe
     classify::classify(&Context { migration, catalog, server, answers, thresholds: &Thresholds::DEFAULT })
 }
 
+/// Returns the questions that are still open on whose answers [`verdicts`] depend: whether a type is a domain, how much the
+/// value of a function may vary.
+pub fn verdict_probes(migration: &Migration, catalog: &Catalog, server: &Server, answers: &Answers) -> Vec<Probe> {
+    let context = Context { migration, catalog, server, answers, thresholds: &Thresholds::DEFAULT };
+    let dialect = dialect::dialect(catalog.engine);
+    let changes = migration.changes.iter();
+    let mut open: Vec<Probe> = changes.flat_map(|change| dialect.cost_probes(&change.what, &context)).collect();
+    open.sort_by(|one, other| one.key.cmp(&other.key));
+    open.dedup_by(|one, other| one.key == other.key);
+    open
+}
+
 /// Returns what the rules say of each change, also of a file that [`plan`] refuses.
 pub fn findings(migration: &Migration, catalog: &Catalog, server: &Server, answers: &Answers) -> Vec<Finding> {
     classify::all_findings(&Context { migration, catalog, server, answers, thresholds: &Thresholds::DEFAULT })

@@ -81,6 +81,8 @@ pub enum AsWrittenKind<'a> {
         schema: Ident,
         /// Its name.
         name: Ident,
+        /// Tables that exist to which it is bound, with the fact that says what each is locked with.
+        beside: Vec<(&'a Table, &'static str)>,
     },
     /// An index on a table that this file creates.
     CreateIndex {

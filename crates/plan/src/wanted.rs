@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use segue_model::catalog::{Catalog, Column, ConstraintKind, Table, TableKind};
 use segue_model::change::{
-    Change, Directive, IndexChange, Located, Migration, NamingChange, NewColumn, PartitionAction, PartitionChange,
-    Place, Statement,
+    Beside, Change, Directive, IndexChange, Located, Migration, NamingChange, NewColumn, PartitionAction,
+    PartitionChange, Place, Statement,
 };
 use segue_model::expr::Expr;
 use segue_model::ident::{Ident, TableName, TableRef};
@@ -157,7 +157,7 @@ impl<'a> Reader<'a> {
     fn read_structure(&mut self) {
         for change in &self.migration.changes {
             match &change.what {
-                Change::CreateTable { table } => self.create_table(table, change),
+                Change::CreateTable { table, beside } => self.create_table(table, beside, change),
                 Change::CreateIndex { index, table } => self.create_index(index.as_ref(), table, change),
                 Change::Index(IndexChange::Create(new)) => self.create_index(new.name.as_ref(), &new.table, change),
                 Change::AddColumn { table, column } => self.add_column(table, column, change),
@@ -243,7 +243,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn create_table(&mut self, table: &TableRef, change: &'a Located<Change>) {
+    fn create_table(&mut self, table: &TableRef, beside: &'a [Beside], change: &'a Located<Change>) {
         let Some(schema) = table.schema.clone().or_else(|| self.catalog.search_path.first().cloned()) else {
             let what = format!("CREATE TABLE {table}");
             let why = "the search path is empty, so no schema takes it".to_owned();
@@ -255,7 +255,24 @@ impl<'a> Reader<'a> {
             return self.refuse(Refusal::Exists { name: table.to_string() }, &change.at);
         }
         self.created.push(name.clone());
-        self.write(change, AsWrittenKind::CreateTable { schema: name.schema, name: name.name });
+        let beside = self.beside(beside, &change.at);
+        self.write(change, AsWrittenKind::CreateTable { schema: name.schema, name: name.name, beside });
+    }
+
+    /// Returns the tables that exist among those to which a new one is bound; a refusal for one that is nowhere.
+    fn beside(&mut self, beside: &'a [Beside], place: &Place) -> Vec<(&'a Table, &'static str)> {
+        let mut found = vec![];
+        for other in beside {
+            match self.catalog.find(&other.table) {
+                _ if self.created_as(&other.table).is_some() => {}
+                Some(table) => found.push((table, other.fact)),
+                None => {
+                    let nearest = self.nearest_table(&other.table);
+                    self.refuse_once(Refusal::NoTable { table: other.table.to_string(), nearest }, place);
+                }
+            }
+        }
+        found
     }
 
     /// SQLite's schema names have no case either.

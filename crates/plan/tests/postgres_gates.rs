@@ -357,7 +357,7 @@ fn what_as_written_would_fail_on_is_known_before() {
     let refused = written(add(), &failing("type:")).unwrap_err();
     assert!(refused.to_string().starts_with("the type `integer` cannot be used here"), "{refused}");
 
-    let create = || AsWrittenKind::CreateTable { schema: ident("nowhere"), name: ident("t") };
+    let create = || AsWrittenKind::CreateTable { schema: ident("nowhere"), name: ident("t"), beside: vec![] };
     let no_schema = |key: &str, sql: &str| match key.starts_with("schema:") {
         true => Answer::Rows(vec![]),
         false => answer(key, sql),

@@ -20,6 +20,25 @@ pub(super) fn taking(locks: &[RelationLock]) -> Option<(Sql, u32)> {
     (!statements.is_empty()).then(|| (sql, u32::try_from(statements.len()).unwrap_or(u32::MAX)))
 }
 
+/// Returns the question which of the relations LOCK TABLE does not lock by themselves: of a view it locks the tables too, and
+/// others it refuses. Their statements take the lock. `None` when there is nothing to take.
+pub(super) fn not_tables(locks: &[RelationLock]) -> Option<Sql> {
+    let named: Vec<_> = (0..)
+        .zip(locks)
+        .map(|(at, lock)| {
+            let name = Sql::fill(&StandardQuoting, "{table}", &[("table", Hole::Table(&lock.relation))]);
+            Sql::fill(&StandardQuoting, "({at}, {name})", &[("at", Hole::Int(at)), ("name", Hole::Body(&name))])
+        })
+        .collect();
+    let sql = Sql::fill(
+        &StandardQuoting,
+        "SELECT l.at FROM (VALUES {named}) AS l(at, name) JOIN pg_catalog.pg_class AS c \
+         ON c.oid = pg_catalog.to_regclass(l.name) WHERE c.relkind IN ('v', 'm', 'S', 'i', 'I')",
+        &[("named", Hole::Join(&named, ", "))],
+    );
+    (!named.is_empty()).then_some(sql)
+}
+
 /// Returns how LOCK TABLE spells a mode; SQLite's have none.
 fn word(mode: LockMode) -> Option<Sql> {
     let word = match mode {

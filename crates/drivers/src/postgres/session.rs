@@ -325,7 +325,11 @@ impl Session for PostgresSession {
     }
 
     fn lock(&mut self, locks: &[RelationLock]) -> Result<(), Fail> {
-        let Some((sql, number)) = lock::taking(locks) else { return Ok(()) };
+        let Some(question) = lock::not_tables(locks) else { return Ok(()) };
+        let others: Vec<i64> =
+            self.run(question.as_str(), &[], SHORT)?.rows.iter().filter_map(|row| row.first()?.as_i64()).collect();
+        let tables = (0_i64..).zip(locks).filter(|(at, _)| !others.contains(at)).map(|(_, lock)| lock.clone());
+        let Some((sql, number)) = lock::taking(&tables.collect::<Vec<_>>()) else { return Ok(()) };
         let limit = self.lock_wait.saturating_mul(number) + LOCK_MARGIN;
         self.run(sql.as_str(), &[], limit).map(drop)
     }

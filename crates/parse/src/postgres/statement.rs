@@ -5,7 +5,7 @@ use pg_query::protobuf::{
     AlterTableCmd, AlterTableStmt, AlterTableType, ColumnDef, ConstrType, Constraint, CreateStmt, DropBehavior,
     NullTestType, ObjectType, RangeVar, UpdateStmt,
 };
-use segue_model::change::{Change, NewColumn};
+use segue_model::change::{Beside, Change, NewColumn};
 use segue_model::expr::Expr;
 use segue_model::ident::{Ident, TableRef};
 use segue_model::sql::{TypeName, Written};
@@ -85,13 +85,9 @@ impl Statement<'_> {
             if_missing("CREATE TABLE")
         } else if create.partbound.is_some() {
             "CREATE TABLE … PARTITION OF".to_owned()
-        } else if !create.inh_relations.is_empty() {
-            "CREATE TABLE … INHERITS".to_owned()
-        } else if let Some(other) = foreign_table(create, relation) {
-            // It locks the other table against writes, which `CREATE TABLE` alone never does.
-            format!("CREATE TABLE with a foreign key to `{other}`")
         } else {
-            return Found { at: 0, what: Wanted::Table { table, columns: columns(create) } };
+            let columns = columns(create).filter(|_| create.inh_relations.is_empty());
+            return Found { at: 0, what: Wanted::Table { table, columns, beside: bound_to(create, relation) } };
         };
         self.not_yet(what, Some(table))
     }
@@ -188,8 +184,19 @@ fn columns(create: &CreateStmt) -> Option<Vec<Ident>> {
     own.collect()
 }
 
-/// Returns the name of another table that a foreign key of the new one points to.
-fn foreign_table(create: &CreateStmt, relation: &RangeVar) -> Option<String> {
+/// Returns the tables to which a new one is bound: those that its foreign keys point to, and its parents.
+fn bound_to(create: &CreateStmt, relation: &RangeVar) -> Vec<Beside> {
+    let parents = create.inh_relations.iter().filter_map(|node| match &node.node {
+        Some(NodeEnum::RangeVar(parent)) => Some(Beside { table: name::table(parent)?, fact: "tab.create_inherits" }),
+        _ => None,
+    });
+    let referenced = foreign_tables(create, relation).into_iter();
+    let referenced = referenced.map(|table| Beside { table, fact: "tab.create_with_fk" });
+    parents.chain(referenced).collect()
+}
+
+/// Returns the other tables that foreign keys of the new one point to.
+fn foreign_tables(create: &CreateStmt, relation: &RangeVar) -> Vec<TableRef> {
     let of_columns = create.table_elts.iter().filter_map(|node| match &node.node {
         Some(NodeEnum::ColumnDef(column)) => Some(column.constraints.as_slice()),
         _ => None,
@@ -200,8 +207,9 @@ fn foreign_table(create: &CreateStmt, relation: &RangeVar) -> Option<String> {
             Some(NodeEnum::Constraint(constraint)) => constraint.pktable.as_ref(),
             _ => None,
         })
-        .find(|other| (&other.schemaname, &other.relname) != (&relation.schemaname, &relation.relname))
-        .map(|other| other.relname.clone())
+        .filter(|other| (&other.schemaname, &other.relname) != (&relation.schemaname, &relation.relname))
+        .filter_map(name::table)
+        .collect()
 }
 
 /// One command of an ALTER TABLE with the tokens between its commas.

@@ -45,7 +45,7 @@ impl Statement<'_> {
                     CreateTableBody::AsSelect(_) => self.not_yet("CREATE TABLE AS", Some(table)),
                     CreateTableBody::ColumnsAndConstraints { columns, .. } => {
                         let columns = columns.iter().map(|column| name::of_node(&column.col_name).ok()).collect();
-                        Found { at: 0, what: Wanted::Table { table, columns } }
+                        Found { at: 0, what: Wanted::Table { table, columns, beside: vec![] } }
                     }
                 })
             }

@@ -5,7 +5,7 @@ mod sqlite;
 
 use segue_model::change::{Change, Located};
 use segue_model::engine::Engine;
-use segue_model::lock::LockMode;
+use segue_model::lock::{Blocks, LockMode};
 use segue_model::probe::Probe;
 use segue_model::sql::Quoting;
 use segue_model::step::Step;
@@ -37,6 +37,13 @@ pub trait Dialect: Quoting {
     /// Returns what `change` would do if its statement were run as written (from the dialect's `facts.rs`); `None` when
     /// the facts do not know it.
     fn cost(&self, change: &Located<Change>, context: &Context<'_>) -> Option<Cost>;
+
+    /// Returns what every fact says that holds on a major version.
+    fn facts(&self, major: u32) -> Vec<Cost>;
+
+    /// Returns the questions that are still open on whose answers the cost of `change` depends. Without them it is told as
+    /// the worst that it can be.
+    fn cost_probes(&self, change: &Change, context: &Context<'_>) -> Vec<Probe>;
 }
 
 /// What a dialect makes of one operation. Steps carry `id` 0: the planner numbers them.
@@ -59,16 +66,30 @@ pub struct Cost {
     pub fact: &'static str,
     /// The strongest lock on the table.
     pub lock: LockMode,
-    /// Every row is written again.
+    /// Strongest locks on other relations: what they are in a user's words, and the lock.
+    pub others: &'static [(&'static str, LockMode)],
+    /// Every row is written again, or the file that holds them is replaced.
     pub rewrites: bool,
+    /// Indexes that were there are built again.
+    pub rebuilds: bool,
     /// Every row is read under the lock.
     pub scans: bool,
+    /// The engine refuses it, whatever the rows are.
+    pub fails: bool,
     /// It may run in a transaction.
     pub transactional: bool,
     /// Code that runs now goes on working.
     pub compatible: bool,
     /// `lossless`, `lossy` or `impossible`.
     pub reversible: &'static str,
+}
+
+impl Cost {
+    /// Returns what the locks block, those on other relations too: who reads a table takes its indexes' locks.
+    pub fn blocks(&self) -> Blocks {
+        let others = self.others.iter().map(|(_, lock)| lock.blocks());
+        others.chain([self.lock.blocks()]).max().unwrap_or(Blocks::Nothing)
+    }
 }
 
 /// Returns the dialect of an engine: the one place that chooses.

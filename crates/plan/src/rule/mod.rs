@@ -114,8 +114,11 @@ pub(crate) mod tests {
     pub(crate) const WORST: Cost = Cost {
         fact: "test",
         lock: LockMode::AccessExclusive,
+        others: &[],
         rewrites: true,
+        rebuilds: true,
         scans: true,
+        fails: false,
         transactional: true,
         compatible: false,
         reversible: "impossible",

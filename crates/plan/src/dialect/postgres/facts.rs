@@ -2,6 +2,16 @@
 //!
 //! Steps, verdicts and rules take locks, rewrites and scans from here and never repeat them.
 
+mod added;
+mod column;
+mod constraint;
+mod index;
+mod object;
+mod partition;
+mod rows;
+mod table;
+mod types;
+
 use segue_model::lock::LockMode;
 
 /// What one shape of statement does.
@@ -15,10 +25,14 @@ pub(super) struct Fact {
     pub(super) lock: LockMode,
     /// Strongest locks on other relations: what they are, and the lock.
     pub(super) others: &'static [(&'static str, LockMode)],
-    /// Every row is written again.
+    /// Every row is written again, or the file that holds them is replaced.
     pub(super) rewrites: bool,
+    /// Indexes that were there are built again.
+    pub(super) rebuilds: bool,
     /// Every row is read.
     pub(super) scans: bool,
+    /// The server refuses it, whatever the rows are.
+    pub(super) fails: bool,
     /// It may run in a transaction block.
     pub(super) transactional: bool,
     /// Code that runs now goes on working.
@@ -36,6 +50,8 @@ impl Fact {
             lock,
             others: &[],
             rewrites: false,
+            rebuilds: false,
+            fails: false,
             scans: false,
             transactional: true,
             compatible: true,
@@ -49,7 +65,20 @@ impl Fact {
 
     /// Every rewrite also reads every row.
     const fn rewriting(self) -> Self {
-        Self { rewrites: true, scans: true, ..self }
+        Self { rewrites: true, rebuilds: true, scans: true, ..self }
+    }
+
+    /// The file is copied block by block, or begun anew.
+    const fn refiled(self) -> Self {
+        Self { rewrites: true, ..self }
+    }
+
+    const fn rebuilding(self) -> Self {
+        Self { rebuilds: true, ..self }
+    }
+
+    const fn failing(self) -> Self {
+        Self { fails: true, ..self }
     }
 
     const fn breaking(self) -> Self {
@@ -62,6 +91,10 @@ impl Fact {
 
     const fn since(self, first: u32) -> Self {
         Self { versions: (first, 18), ..self }
+    }
+
+    const fn until(self, last: u32) -> Self {
+        Self { versions: (self.versions.0, last), ..self }
     }
 
     const fn locking(self, others: &'static [(&'static str, LockMode)]) -> Self {
@@ -77,134 +110,50 @@ impl Fact {
     }
 }
 
-use LockMode::{
-    AccessExclusive as AE, AccessShare as AS, None as NONE, RowExclusive as RE, RowShare as RS, Share as S,
-    ShareRowExclusive as SRE, ShareUpdateExclusive as SUE,
-};
+/// What a lock beside the one on the table is taken on, in a user's words.
+pub(super) const DEFAULT_PARTITION: &str = "the default partition";
+pub(super) const INDEX: &str = "the index";
+pub(super) const OWN_SEQUENCE: &str = "the column's sequence";
+pub(super) const PARENT: &str = "the parent";
+pub(super) const PARTITION: &str = "the partition";
+pub(super) const PARTITIONED: &str = "the partitioned table";
+pub(super) const PARTITIONS: &str = "each partition";
+pub(super) const REFERENCED: &str = "the referenced table";
+pub(super) const REFERENCING: &str = "each table that references it";
+pub(super) const SEQUENCE: &str = "the sequence";
+pub(super) const SOURCE: &str = "each table that it reads";
+pub(super) const USERS: &str = "each table that uses it";
 
-/// Every fact that is known.
-pub(super) static FACTS: &[Fact] = &[
-    Fact::instant("addcol.null", AE).losing(),
-    Fact::instant("addcol.const_default", AE).losing(),
-    Fact::instant("addcol.notnull_const_default", AE).losing(),
-    Fact::instant("addcol.notnull_nodefault", AE).scanning().breaking(),
-    Fact::instant("addcol.stable_default", AE).losing(),
-    Fact::instant("addcol.volatile_default", AE).rewriting().losing(),
-    Fact::instant("addcol.serial", AE).rewriting().losing(),
-    Fact::instant("addcol.identity", AE).rewriting().losing(),
-    Fact::instant("addcol.gen_stored", AE).rewriting(),
-    Fact::instant("addcol.gen_virtual", AE).since(18),
-    Fact::instant("addcol.check", AE).scanning().breaking(),
-    Fact::instant("addcol.unique", AE).scanning().breaking(),
-    Fact::instant("addcol.references", AE).breaking().locking(&[("the referenced table", SRE)]),
-    Fact::instant("addcol.domain_check", AE).rewriting().breaking(),
-    Fact::instant("dropcol.plain", AE).breaking().forever(),
-    Fact::instant("dropcol.indexed", AE).breaking().forever(),
-    Fact::instant("dropcol.fk", AE).breaking().forever().locking(&[("the referenced table", AE)]),
-    Fact::instant("col.set_default", AE),
-    Fact::instant("col.drop_default", AE).breaking(),
-    Fact::instant("col.set_not_null", AE).scanning().breaking(),
-    Fact::instant("col.set_not_null_valid_check", AE).breaking(),
-    Fact::instant("col.drop_not_null", AE).breaking(),
-    Fact::instant("nn.add_constraint_notnull_valid_check", AE).breaking().since(18),
-    Fact::instant("type.varchar_widen", AE),
-    Fact::instant("type.varchar_narrow", AE).rewriting().losing(),
-    Fact::instant("type.varchar_unlimited", AE),
-    Fact::instant("type.varchar_text", AE),
-    Fact::instant("type.text_varchar", AE),
-    Fact::instant("type.text_varchar_n", AE).rewriting().losing(),
-    Fact::instant("type.char_text", AE).rewriting(),
-    Fact::instant("type.numeric_unconstrained", AE),
-    Fact::instant("type.numeric_constrain", AE).rewriting().losing(),
-    Fact::instant("type.smallint_int", AE).rewriting(),
-    Fact::instant("type.int_bigint", AE).rewriting(),
-    Fact::instant("type.int_bigint_indexed", AE).rewriting(),
-    Fact::instant("type.using_noop", AE),
-    Fact::instant("type.using_expr", AE).rewriting().losing(),
-    Fact::instant("nn.add_constraint_notnull", AE).scanning().breaking().since(18),
-    Fact::instant("nn.add_constraint_notnull_nv", AE).breaking().since(18),
-    Fact::instant("nn.validate", SUE).scanning().since(18),
-    Fact::instant("nn.drop_constraint", AE).breaking().since(18),
-    Fact::instant("con.add_check", AE).scanning().breaking(),
-    Fact::instant("con.add_check_nv", AE).breaking(),
-    Fact::instant("con.validate_check", SUE).scanning(),
-    Fact::instant("con.drop_check", AE),
-    Fact::instant("con.add_fk", SRE).scanning().breaking().locking(&[("the referenced table", SRE)]),
-    Fact::instant("con.add_fk_nv", SRE).breaking().locking(&[("the referenced table", SRE)]),
-    // Of a partitioned table whose partitions have validated ones that the new one takes over.
-    Fact::instant("con.add_fk_attached", SRE).breaking().locking(&[("the referenced table", AE)]),
-    Fact::instant("con.validate_fk", SUE).scanning().locking(&[("the referenced table", RS)]),
-    Fact::instant("con.drop_fk", AE).locking(&[("the referenced table", AE)]),
-    Fact::instant("con.alter_fk_deferrable", AE),
-    Fact::instant("con.alter_fk_not_enforced", AE).since(18).locking(&[("the referenced table", AE)]),
-    Fact::instant("con.add_unique", AE).scanning().breaking(),
-    Fact::instant("con.add_unique_using_index", AE).breaking().locking(&[("the index", SUE)]),
-    // ONLY of a partitioned table, to which the indexes of its partitions are attached.
-    Fact::instant("con.add_unique_only", AE).breaking().locking(&[("the indexes", AE)]),
-    Fact::instant("con.add_pk", AE).scanning().breaking(),
-    Fact::instant("con.add_pk_using_index", AE).breaking().locking(&[("the index", SUE)]),
-    Fact::instant("con.add_exclude", AE).scanning().breaking(),
-    Fact::instant("con.drop_unique", AE).breaking().locking(&[("the index", AE)]),
-    Fact::instant("idx.create", S).scanning(),
-    Fact::instant("idx.create_conc", SUE).scanning().outside_transactions(),
-    Fact::instant("idx.drop", AE).locking(&[("the index", AE)]),
-    Fact::instant("idx.drop_conc", SUE).outside_transactions(),
-    Fact::instant("idx.rename", NONE).locking(&[("the index", SUE)]),
-    Fact::instant("con.rename", AE),
-    Fact::instant("con.drop_fk", AE).locking(&[("the referenced table", AE)]),
-    Fact::instant("tab.rename", AE).breaking(),
-    Fact::instant("idx.create_unique", S).scanning().breaking(),
-    Fact::instant("idx.create_partitioned", S).scanning().locking(&[("each partition", S)]),
-    Fact::instant("idx.create_only_partitioned", S),
-    Fact::instant("idx.attach_index", AS).locking(&[("the index of the partition", AE)]),
-    Fact::instant("idx.set_storage_param", NONE).locking(&[("the index", SUE)]),
-    Fact::instant("idx.set_tablespace", NONE).rewriting().locking(&[("the index", AE)]),
-    Fact::instant("idx.comment", NONE).locking(&[("the index", SUE)]),
-    Fact::instant("idx.reindex_index", S).scanning().locking(&[("the index", AE)]),
-    Fact::instant("idx.reindex_table", S).scanning().locking(&[("each index", AE)]),
-    Fact::instant("idx.reindex_index_conc", SUE).scanning().outside_transactions(),
-    Fact::instant("idx.reindex_table_conc", SUE).scanning().outside_transactions(),
-    Fact::instant("part.create_of", AE),
-    Fact::instant("part.create_of_with_default", AE).scanning().locking(&[("the default partition", AE)]),
-    Fact::instant("part.attach", SUE).scanning().locking(&[("the partition", AE)]),
-    Fact::instant("part.attach_check", SUE).locking(&[("the partition", AE)]),
-    Fact::instant("part.attach_with_default", SUE)
-        .scanning()
-        .locking(&[("the partition", AE), ("the default partition", AE)]),
-    Fact::instant("part.attach_with_default_check", SUE)
-        .locking(&[("the partition", AE), ("the default partition", AE)]),
-    Fact::instant("part.detach", AE).breaking().locking(&[("the partition", AE)]),
-    Fact::instant("part.detach_conc", SUE).breaking().outside_transactions().since(14),
-    Fact::instant("part.finish_detach", SUE).since(14),
-    Fact::instant("tab.create_like", AS).losing(),
-    Fact::instant("tab.rename_column", AE).breaking(),
-    Fact::instant("tab.set_schema", AE).breaking(),
-    Fact::instant("tab.analyze", SUE),
-    Fact::instant("tab.vacuum", SUE).outside_transactions(),
-    Fact::instant("tab.create", NONE).losing(),
-    Fact::instant("tab.alter_new", AE),
-    Fact::instant("tab.create_as", AS).scanning(),
-    Fact::instant("tab.create_as_empty", AS),
-    Fact::instant("tab.drop", AE).breaking().forever(),
-    Fact::instant("tab.drop_with_fk_out", AE).breaking().forever().locking(&[("the referenced table", AE)]),
-    Fact::instant("view.create", AS),
-    Fact::instant("view.drop", AE).breaking(),
-    Fact::instant("trg.create", SRE),
-    Fact::instant("trg.enable", SRE),
-    Fact::instant("trg.drop", AE),
-    Fact::instant("fn.create", NONE),
-    Fact::instant("fn.replace", NONE),
-    Fact::instant("fn.drop", NONE),
-    Fact::instant("dml.update_all", RE).scanning().forever(),
-    Fact::instant("dml.update_window", RE),
-    Fact::instant("dml.select_window", AS),
-    Fact::instant("dml.copy_window", AS),
-    Fact::instant("dml.copy_rest", AS).scanning(),
+/// Every fact that is known, by family.
+static FAMILIES: &[&[Fact]] = &[
+    added::FACTS,
+    column::FACTS,
+    types::FACTS,
+    constraint::FACTS,
+    index::FACTS,
+    partition::FACTS,
+    table::FACTS,
+    object::FACTS,
+    rows::FACTS,
 ];
 
-/// Returns the fact of this id.
+fn all() -> impl Iterator<Item = &'static Fact> {
+    FAMILIES.iter().copied().flatten()
+}
+
+/// Returns the fact of this id, as the newest version that it holds on shows it.
 pub(super) fn fact(id: &'static str) -> &'static Fact {
-    FACTS.iter().find(|fact| fact.id == id).expect("each fact that the source names is in the table")
+    all().filter(|fact| fact.id == id).last().expect("each fact that the source names is in the table")
+}
+
+/// Returns the fact of this id on a version; `None` where that version has no such statement.
+pub(super) fn fact_on(id: &str, major: u32) -> Option<&'static Fact> {
+    facts_of(major).find(|fact| fact.id == id)
+}
+
+/// Returns the facts that hold on a version.
+pub(super) fn facts_of(major: u32) -> impl Iterator<Item = &'static Fact> {
+    all().filter(move |fact| (fact.versions.0..=fact.versions.1).contains(&major))
 }
 
 #[cfg(test)]
@@ -212,18 +161,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_fact_has_one_record_and_a_range_of_versions() {
-        for (at, fact) in FACTS.iter().enumerate() {
-            assert!(FACTS[..at].iter().all(|other| other.id != fact.id), "{} stands twice", fact.id);
+    fn each_version_has_at_most_one_record_of_a_fact() {
+        let facts: Vec<&Fact> = all().collect();
+        for (at, fact) in facts.iter().enumerate() {
             assert!(fact.versions.0 <= fact.versions.1, "{}", fact.id);
+            let overlaps = |other: &&&Fact| {
+                other.id == fact.id && other.versions.0 <= fact.versions.1 && fact.versions.0 <= other.versions.1
+            };
+            assert!(facts[..at].iter().find(overlaps).is_none(), "{} stands twice", fact.id);
         }
     }
 
     #[test]
-    fn a_fact_of_this_version_is_the_one_that_is_used() {
+    fn a_fact_is_that_of_the_version() {
         assert_eq!(fact("addcol.gen_virtual").versions, (18, 18));
+        assert!(fact_on("addcol.gen_virtual", 17).is_none());
         assert!(fact("type.int_bigint").rewrites);
         assert!(!fact("addcol.null").scans);
         assert_eq!(fact("addcol.references").others[0].1, LockMode::ShareRowExclusive);
+        assert_eq!(fact_on("part.detach", 13).unwrap().others[0].1, LockMode::ShareUpdateExclusive);
+        assert_eq!(fact_on("part.detach", 18).unwrap().others[0].1, LockMode::AccessExclusive);
     }
 }

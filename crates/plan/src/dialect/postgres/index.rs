@@ -11,8 +11,8 @@ mod reindex;
 mod settle;
 mod tree;
 
-use segue_model::catalog::{Index, Table, TableKind};
-use segue_model::change::{Change, IndexChange, IndexProperty, Place};
+use segue_model::catalog::{Index, Table};
+use segue_model::change::{Change, IndexChange, Place};
 use segue_model::ident::{TableName, TableRef};
 use segue_model::lock::{LockMode, RelationLock};
 use segue_model::probe::Probe;
@@ -60,32 +60,6 @@ pub(super) fn plan(native: &Native<'_>, context: &Context<'_>) -> Result<Planned
         IndexChange::Reindex { of, is_table, .. } => reindex::plan(of, *is_table, context),
         IndexChange::Alter { index, what, command } => alter::alter(index, (what, command), context),
     }
-}
-
-/// Returns the fact of a change as written.
-pub(super) fn fact_of(change: &IndexChange, context: &Context<'_>) -> Option<&'static str> {
-    Some(match change {
-        IndexChange::Create(new) => {
-            let partitioned = context.catalog.find(&new.table).is_some_and(|t| t.kind == TableKind::Partitioned);
-            match (partitioned, new.only) {
-                (true, true) => "idx.create_only_partitioned",
-                (true, false) => "idx.create_partitioned",
-                (false, _) if new.concurrently => "idx.create_conc",
-                (false, _) if new.unique => "idx.create_unique",
-                (false, _) => "idx.create",
-            }
-        }
-        IndexChange::Drop { concurrently: true, .. } => "idx.drop_conc",
-        IndexChange::Drop { .. } => "idx.drop",
-        IndexChange::Rename { .. } => "idx.rename",
-        IndexChange::Attach { .. } => "idx.attach_index",
-        IndexChange::Reindex { is_table: true, concurrently: true, .. } => "idx.reindex_table_conc",
-        IndexChange::Reindex { is_table: true, .. } => "idx.reindex_table",
-        IndexChange::Reindex { concurrently: true, .. } => "idx.reindex_index_conc",
-        IndexChange::Reindex { .. } => "idx.reindex_index",
-        IndexChange::Alter { what: IndexProperty::Tablespace, .. } => "idx.set_tablespace",
-        IndexChange::Alter { .. } => "idx.set_storage_param",
-    })
 }
 
 /// Returns the statement that creates an index on a table of the same file, where it cannot run as written: nobody uses the

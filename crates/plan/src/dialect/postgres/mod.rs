@@ -95,7 +95,15 @@ impl Dialect for Postgres {
     }
 
     fn cost(&self, change: &Located<Change>, context: &Context<'_>) -> Option<Cost> {
-        cost::cost(&change.what, context)
+        cost::cost(change, context)
+    }
+
+    fn facts(&self, major: u32) -> Vec<Cost> {
+        cost::all(major)
+    }
+
+    fn cost_probes(&self, change: &Change, context: &Context<'_>) -> Vec<Probe> {
+        cost::probes(change, context)
     }
 }
 

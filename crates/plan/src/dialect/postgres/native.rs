@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use segue_model::catalog::Table;
 use segue_model::change::{Change, NewColumn};
 use segue_model::ident::{Ident, TableName};
 use segue_model::lock::{LockMode, RelationLock};
@@ -9,6 +10,7 @@ use segue_model::probe::{Answer, Probe};
 use segue_model::sql::{Hole, Sql};
 use segue_model::step::{Action, Phase, Step, Undo};
 
+use super::facts::fact;
 use super::work::{Work, beside, undo_beside, undo_step};
 use super::{asked, index, leaves, lookup, sql};
 use crate::dialect::Planned;
@@ -69,10 +71,10 @@ fn schema_exists(schema: &Ident, context: &Context<'_>) -> Result<(), Refusal> {
 pub(super) fn plan(written: &AsWritten<'_>, context: &Context<'_>) -> Result<Planned, Refusal> {
     let lookup = names(written).resolve(context)?;
     match &written.what {
-        AsWrittenKind::CreateTable { schema, name } => {
+        AsWrittenKind::CreateTable { schema, name, beside } => {
             schema_exists(schema, context)?;
             let table = TableName { schema: schema.clone(), name: name.clone() };
-            Ok(Planned { steps: vec![create_table(written, &table)], ..Planned::default() })
+            Ok(Planned { steps: vec![create_table(written, &table, beside)], ..Planned::default() })
         }
         AsWrittenKind::CreateIndex { index, schema, table } => {
             let table = TableName { schema: schema.clone(), name: table.clone() };
@@ -130,20 +132,38 @@ fn domain(column: &NewColumn) -> Refusal {
     }
 }
 
-fn create_table(written: &AsWritten<'_>, table: &TableName) -> Step {
+/// A foreign key of a new table keeps writers off the other one until COMMIT, and taking it away keeps readers off too.
+fn create_table(written: &AsWritten<'_>, table: &TableName, others: &[(&Table, &'static str)]) -> Step {
+    let referenced: Vec<_> = others.iter().filter(|(_, id)| *id == "tab.create_with_fk").copied().collect();
+    let (bound, freed) = (beside_locks(others, None), beside_locks(&referenced, Some("tab.drop_with_fk_out")));
     let drop = sql("DROP TABLE IF EXISTS {table}", &[("table", Hole::Table(table))]);
-    Work {
+    let work = Work {
         phase: Phase::Expand,
         title: format!("create the table {table}"),
         action: Action::Sql(vec![Sql::verbatim(written.statement)]),
         facts: &["tab.create"],
         table,
         undo: Undo::Lossy {
-            steps: vec![undo_step(table, &["tab.drop"], vec![drop])],
+            steps: vec![undo_beside(undo_step(table, &["tab.drop"], vec![drop]), freed)],
             loses: format!("the rows written to {table}"),
         },
+    };
+    beside(work.step(), bound)
+}
+
+/// Returns the lock on each table to which a new one is bound, the strongest one once: as its fact says, or as `instead` does
+/// for those that a foreign key refers to.
+fn beside_locks(others: &[(&Table, &'static str)], instead: Option<&'static str>) -> Vec<RelationLock> {
+    let mut locks: Vec<RelationLock> = vec![];
+    for (table, id) in others {
+        let id = instead.filter(|_| *id == "tab.create_with_fk").unwrap_or(id);
+        let mode = fact(id).others.iter().map(|(_, mode)| *mode).max().unwrap_or(LockMode::None);
+        match locks.iter_mut().find(|lock| lock.relation == table.name) {
+            Some(lock) => lock.mode = lock.mode.max(mode),
+            None => locks.push(RelationLock { relation: table.name.clone(), mode }),
+        }
     }
-    .step()
+    locks
 }
 
 /// The table is this file's own, so its index goes with it.

@@ -64,20 +64,10 @@ pub(super) fn plan(native: &Native<'_>, context: &Context<'_>) -> Result<Planned
     }
 }
 
-/// Returns the fact of a change as written.
-pub(super) fn fact_of(change: &PartitionChange, context: &Context<'_>) -> Option<&'static str> {
-    let default = context.catalog.find(&change.table).and_then(|table| {
-        let parent = parent::of(table, context).ok()?;
-        parent.default
-    });
-    Some(match (&change.what, default.is_some()) {
-        (PartitionAction::Create { .. }, false) => "part.create_of",
-        (PartitionAction::Create { .. }, true) => "part.create_of_with_default",
-        (PartitionAction::Attach { .. }, false) => "part.attach",
-        (PartitionAction::Attach { .. }, true) => "part.attach_with_default",
-        (PartitionAction::Detach { concurrently: true, .. }, _) => "part.detach_conc",
-        (PartitionAction::Detach { .. }, _) => "part.detach",
-    })
+/// Returns whether the partitioned table has a default partition, as far as the answers tell.
+pub(super) fn has_default(change: &PartitionChange, context: &Context<'_>) -> bool {
+    let table = context.catalog.find(&change.table);
+    table.is_some_and(|table| parent::of(table, context).is_ok_and(|parent| parent.default.is_some()))
 }
 
 /// Returns the partition's name, of one that is not there yet too.

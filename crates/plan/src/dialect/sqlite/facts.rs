@@ -99,14 +99,25 @@ pub(super) fn cost(change: &Change) -> Option<Cost> {
         | Change::NotYet { .. }
         | Change::Opaque { .. } => return None,
     };
-    let fact = fact(id);
-    Some(Cost {
+    Some(of(fact(id)))
+}
+
+/// Returns what every fact says.
+pub(super) fn all() -> Vec<Cost> {
+    FACTS.iter().map(of).collect()
+}
+
+fn of(fact: &'static Fact) -> Cost {
+    Cost {
         fact: fact.id,
         lock: fact.lock,
+        others: &[],
         rewrites: fact.rewrites,
+        rebuilds: fact.rewrites,
         scans: fact.scans,
+        fails: false,
         transactional: true,
         compatible: fact.compatible,
         reversible: fact.reversible,
-    })
+    }
 }

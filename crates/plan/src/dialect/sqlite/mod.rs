@@ -81,6 +81,14 @@ impl Dialect for Sqlite {
     fn cost(&self, change: &Located<Change>, _context: &Context<'_>) -> Option<Cost> {
         facts::cost(&change.what)
     }
+
+    fn facts(&self, _major: u32) -> Vec<Cost> {
+        facts::all()
+    }
+
+    fn cost_probes(&self, _change: &Change, _context: &Context<'_>) -> Vec<Probe> {
+        vec![]
+    }
 }
 
 fn sql(template: &'static str, holes: &[(&'static str, Hole<'_>)]) -> Sql {

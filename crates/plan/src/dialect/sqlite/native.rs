@@ -25,7 +25,7 @@ use crate::refusal::Refusal;
 /// A refusal where SQLite itself would refuse.
 pub(super) fn as_written<'a>(written: &AsWritten<'a>, context: &Context<'a>) -> Result<Planned, Refusal> {
     let (table, title, facts, undo): (TableName, String, &'static [&'static str], Undo) = match &written.what {
-        AsWrittenKind::CreateTable { schema, name } => {
+        AsWrittenKind::CreateTable { schema, name, .. } => {
             let table = TableName { schema: schema.clone(), name: name.clone() };
             let undo = drop_new_table(&table);
             (table, format!("create the table `{name}`"), &["tab.create"], undo)

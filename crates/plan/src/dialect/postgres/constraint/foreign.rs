@@ -222,7 +222,7 @@ fn created(references: &References, subject: Subject<'_>, context: &Context<'_>)
     let home = |schema: &Option<Ident>| schema.clone().or_else(|| context.catalog.search_path.first().cloned());
     let wanted = TableName { schema: home(&references.table.schema)?, name: references.table.name.clone() };
     let made = subject.before(context).any(|change| match change {
-        Change::CreateTable { table } => {
+        Change::CreateTable { table, .. } => {
             home(&table.schema).as_ref() == Some(&wanted.schema) && table.name == wanted.name
         }
         _ => false,

@@ -62,7 +62,7 @@ pub(super) fn names_at(at: &Place, context: &Context<'_>) -> Result<Names, Refus
     let mut taken = Taken::of(context);
     for change in &context.migration.changes {
         match &change.what {
-            Change::CreateTable { table } => home(table, context).iter().for_each(|s| taken.add(s, &table.name)),
+            Change::CreateTable { table, .. } => home(table, context).iter().for_each(|s| taken.add(s, &table.name)),
             Change::Index(IndexChange::Create(new)) => {
                 let names = names(new, &mut taken, context)?;
                 if change.at == *at {

@@ -1,0 +1,47 @@
+//! What adding and dropping a column does.
+
+use segue_model::lock::LockMode::{AccessExclusive as AE, RowExclusive as RE, ShareRowExclusive as SRE};
+
+use super::{Fact, PARTITIONS, REFERENCED, SEQUENCE};
+
+pub(super) static FACTS: &[Fact] = &[
+    Fact::instant("addcol.null", AE).losing(),
+    Fact::instant("addcol.const_default", AE).losing(),
+    Fact::instant("addcol.notnull_const_default", AE).losing(),
+    Fact::instant("addcol.notnull_nodefault", AE).failing().breaking(),
+    Fact::instant("addcol.stable_default", AE).losing(),
+    Fact::instant("addcol.stable_udf", AE).losing(),
+    Fact::instant("addcol.imm_udf", AE).losing(),
+    Fact::instant("addcol.volatile_default", AE).rewriting().losing(),
+    Fact::instant("addcol.uuid_default", AE).rewriting().losing(),
+    Fact::instant("addcol.volatile_udf", AE).rewriting().losing(),
+    Fact::instant("addcol.volatile_sql_inlined", AE).losing(),
+    Fact::instant("addcol.uuidv7_default", AE).rewriting().losing().since(18),
+    Fact::instant("addcol.serial", AE).rewriting().losing(),
+    Fact::instant("addcol.identity", AE).rewriting().losing(),
+    Fact::instant("addcol.gen_stored", AE).rewriting(),
+    Fact::instant("addcol.gen_virtual", AE).since(18),
+    Fact::instant("addcol.check", AE).scanning().breaking(),
+    Fact::instant("addcol.const_default_check", AE).scanning().breaking().losing(),
+    Fact::instant("addcol.unique", AE).scanning().breaking(),
+    Fact::instant("addcol.references", AE).breaking().losing().locking(&[(REFERENCED, SRE)]),
+    Fact::instant("addcol.references_default", AE).scanning().breaking().losing().locking(&[(REFERENCED, SRE)]),
+    Fact::instant("addcol.domain_check", AE).rewriting().breaking(),
+    Fact::instant("addcol.domain_check_default", AE).rewriting().breaking().losing(),
+    Fact::instant("addcol.domain_nocheck", AE).losing(),
+    Fact::instant("addcol.pk_on_nopk", AE).rewriting().breaking().losing(),
+    Fact::instant("addcol.partitioned", AE).losing().locking(&[(PARTITIONS, AE)]),
+    Fact::instant("addcol.inherited_parent", AE).losing(),
+    Fact::instant("dropcol.plain", AE).breaking().forever(),
+    Fact::instant("dropcol.indexed", AE).breaking().forever(),
+    Fact::instant("dropcol.fk", AE).breaking().forever().locking(&[(REFERENCED, AE)]),
+    Fact::instant("dropcol.partitioned", AE).breaking().forever().locking(&[(PARTITIONS, AE)]),
+    Fact::instant("addcol.nextval_default", AE).rewriting().losing().locking(&[(SEQUENCE, RE)]),
+    Fact::instant("addcol.array_default", AE).losing(),
+    Fact::instant("addcol.enum_default", AE).losing(),
+    Fact::instant("addcol.current_date", AE).losing(),
+    Fact::instant("addcol.txid_stable", AE).losing(),
+    Fact::instant("addcol.if_not_exists_exists", AE).losing(),
+    Fact::instant("addcol.two_consts", AE).losing(),
+    Fact::instant("addcol.const_plus_volatile", AE).rewriting().losing(),
+];

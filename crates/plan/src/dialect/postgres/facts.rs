@@ -78,8 +78,8 @@ impl Fact {
 }
 
 use LockMode::{
-    AccessExclusive as AE, AccessShare as AS, None as NONE, RowExclusive as RE, Share as S, ShareRowExclusive as SRE,
-    ShareUpdateExclusive as SUE,
+    AccessExclusive as AE, AccessShare as AS, None as NONE, RowExclusive as RE, RowShare as RS, Share as S,
+    ShareRowExclusive as SRE, ShareUpdateExclusive as SUE,
 };
 
 /// Every fact that is known.
@@ -148,6 +148,18 @@ pub(super) static FACTS: &[Fact] = &[
     Fact::instant("dml.select_window", AS),
     Fact::instant("dml.copy_window", AS),
     Fact::instant("dml.copy_rest", AS).scanning(),
+    Fact::instant("col.set_statistics", SUE),
+    Fact::instant("col.set_attopt", SUE),
+    Fact::instant("col.set_storage", AE),
+    Fact::instant("col.set_compression", AE).since(14),
+    Fact::instant("col.add_identity", AE),
+    Fact::instant("col.drop_identity", AE).breaking().locking(&[("the column's sequence", AE)]),
+    Fact::instant("col.set_identity", AE).breaking().locking(&[("the column's sequence", SRE)]),
+    Fact::instant("con.add_fk_nv", SRE).breaking().locking(&[("the referenced table", SRE)]),
+    Fact::instant("con.validate_fk", SUE).scanning().locking(&[("the referenced table", RS)]),
+    Fact::instant("con.drop_fk", AE).locking(&[("the referenced table", AE)]),
+    Fact::instant("con.add_unique_using_index", AE).breaking(),
+    Fact::instant("con.add_pk_using_index", AE).breaking(),
 ];
 
 /// Returns the fact of this id.

@@ -83,7 +83,7 @@ pub(super) fn probes(native: &Native<'_>, column: &NewColumn, context: &Context<
     open.extend(added_value::probes(&added, context));
     open.retain(|probe| !context.answers.contains_key(&probe.key));
     if open.is_empty() && resolved(&added, context)?.class == 'd' {
-        open.push(domain_probe(&added));
+        open.push(domain_probe(&added.type_name));
     }
     Ok(open)
 }
@@ -216,7 +216,7 @@ fn rewrites(added: &Added<'_>, kind: &Resolved, context: &Context<'_>) -> Result
             instead: "Add the column without it, and the constraint in a migration of its own.".to_owned(),
         })),
         Some(Generated::Virtual) => Ok(None),
-        None if kind.class == 'd' && domain_constrains(added, context) => Ok(Some(Rewrite {
+        None if kind.class == 'd' && domain_constrains(&added.type_name, context) => Ok(Some(Rewrite {
             why: format!("the domain {} checks each row under the lock", shown_type(&added.type_name)),
             fact: &["addcol.domain_check"],
             instead: "Add the column with the domain's base type, and what the domain checks as a CHECK of the column."
@@ -228,13 +228,18 @@ fn rewrites(added: &Added<'_>, kind: &Resolved, context: &Context<'_>) -> Result
 
 /// A small table is written again at once, as long as it is small; a large one is not.
 fn small(added: &Added<'_>, why: &str, fact: &'static [&'static str], instead: String) -> Result<Vec<Step>, Refusal> {
-    let table = added.table;
+    let what = format!("ADD COLUMN `{}` to {}", added.name(), added.table.name);
+    Ok(vec![still_small(added.table, what, why, instead)?, as_written(added, fact)])
+}
+
+/// Returns the gate that holds while the table is so small that it may be written again at once.
+///
+/// # Errors
+/// A refusal for a table that is not.
+pub(super) fn still_small(table: &Table, what: String, why: &str, instead: String) -> Result<Step, Refusal> {
     if table.size.bytes > SMALL || table.kind != TableKind::Ordinary || table.inherits {
-        return Err(Refusal::Impossible {
-            what: format!("ADD COLUMN `{}` to {}", added.name(), table.name),
-            why: format!("{why}, and nobody could read or write meanwhile"),
-            instead,
-        });
+        let why = format!("{why}, and nobody could read or write meanwhile");
+        return Err(Refusal::Impossible { what, why, instead });
     }
     let condition = Condition {
         sql: sql(
@@ -248,8 +253,7 @@ fn small(added: &Added<'_>, why: &str, fact: &'static [&'static str], instead: S
         says: "the table is at most 4 MB, so that writing it again takes some 50 ms".to_owned(),
         hint: instead,
     };
-    let gate = gates::gate(Phase::Expand, "the table is still small", &table.name, vec![condition], None);
-    Ok(vec![gate, as_written(added, fact)])
+    Ok(gates::gate(Phase::Expand, "the table is still small", &table.name, vec![condition], None))
 }
 
 fn as_written(added: &Added<'_>, facts: &'static [&'static str]) -> Step {
@@ -269,17 +273,18 @@ fn as_written(added: &Added<'_>, facts: &'static [&'static str]) -> Step {
 }
 
 /// Returns the question whether a domain, or one below it, constrains its values.
-fn domain_probe(added: &Added<'_>) -> Probe {
-    let sql = sql(include_str!("added/domain.sql").trim_end(), &[("type", Hole::Type(&added.type_name))]);
-    Probe { key: domain_key(added), sql }
+pub(super) fn domain_probe(name: &TypeName) -> Probe {
+    let sql = sql(include_str!("added/domain.sql").trim_end(), &[("type", Hole::Type(name))]);
+    Probe { key: domain_key(name), sql }
 }
 
-fn domain_key(added: &Added<'_>) -> String {
-    ["domain:", added.type_name.as_str()].concat()
+fn domain_key(name: &TypeName) -> String {
+    ["domain:", name.as_str()].concat()
 }
 
-fn domain_constrains(added: &Added<'_>, context: &Context<'_>) -> bool {
-    let says_no = match context.answers.get(&domain_key(added)) {
+/// Returns whether it does; what was not answered is taken for yes.
+pub(super) fn domain_constrains(name: &TypeName, context: &Context<'_>) -> bool {
+    let says_no = match context.answers.get(&domain_key(name)) {
         Some(Answer::Rows(rows)) => rows.first().and_then(|row| row.first()).and_then(Value::as_bool) == Some(false),
         Some(Answer::Failed { .. } | Answer::TimedOut) | None => false,
     };

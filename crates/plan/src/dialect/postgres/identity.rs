@@ -1,14 +1,13 @@
 //! Identities of columns that are there: how they begin, change and end, and how each comes back.
 
 use segue_model::catalog::{Column, Table};
-use segue_model::ident::{Ident, TableName};
-use segue_model::lock::{LockMode, RelationLock};
+use segue_model::ident::Ident;
 use segue_model::sql::{Hole, Sql};
-use segue_model::step::{Action, Phase, Step, Undo};
+use segue_model::step::{Action, Phase, Undo};
 
 use super::attribute::{Attribute, Sequence};
 use super::sql;
-use super::work::{Work, beside, undo_beside, undo_step};
+use super::work::{Work, undo_step};
 use crate::dialect::Planned;
 use crate::refusal::Refusal;
 
@@ -68,7 +67,7 @@ pub(super) fn set(table: &Table, column: &Column, of: &Attribute, written: Sql) 
             ],
         )],
     );
-    let steps = vec![undo_beside(back, lock(sequence, LockMode::ShareRowExclusive))];
+    let steps = vec![back];
     let undo = match restarts {
         true => Undo::Lossy { steps, loses: format!("where the numbers of `{}` were before RESTART", column.name) },
         false => Undo::Lossless(steps),
@@ -81,9 +80,11 @@ pub(super) fn set(table: &Table, column: &Column, of: &Attribute, written: Sql) 
         table: &table.name,
         undo,
     };
-    let step = beside(step.step(), lock(sequence, LockMode::ShareRowExclusive));
-    let note = format!("with GENERATED ALWAYS an INSERT that gives `{}` a value fails", column.name);
-    Ok(Planned { steps: vec![step], notes: vec![note], ..Planned::default() })
+    let note = format!(
+        "with GENERATED ALWAYS an INSERT that gives `{}` a value fails; who draws a number from {} waits until it commits",
+        column.name, sequence.name
+    );
+    Ok(Planned { steps: vec![step.step()], notes: vec![note], ..Planned::default() })
 }
 
 /// Returns the step that ends an identity. Its sequence goes, so the way back begins above the highest number.
@@ -114,9 +115,8 @@ pub(super) fn drop(table: &Table, column: &Column, of: &Attribute, written: Sql)
             loses: format!("numbers of `{}` that were given to rows which are gone: they are given again", column.name),
         },
     };
-    let step: Step = beside(step.step(), lock(sequence, LockMode::AccessExclusive));
     let note = format!("an INSERT that leaves `{}` out fails from then on: running code must give it", column.name);
-    Ok(Planned { steps: vec![step], notes: vec![note], ..Planned::default() })
+    Ok(Planned { steps: vec![step.step()], notes: vec![note], ..Planned::default() })
 }
 
 fn way_back(table: &Table, column: &Column, kind: &'static str, sequence: &Sequence) -> Vec<Sql> {
@@ -178,11 +178,6 @@ fn options(sequence: &Sequence, set: bool) -> Vec<Sql> {
         (false, false) => "NO CYCLE",
     };
     numbers.chain([Sql::fixed(cycle)]).collect()
-}
-
-fn lock(sequence: &Sequence, mode: LockMode) -> Vec<RelationLock> {
-    let relation: TableName = sequence.name.clone();
-    vec![RelationLock { relation, mode }]
 }
 
 fn alter(table: &Table, column: &Ident, template: &'static str) -> Sql {

@@ -6,6 +6,7 @@ use segue_model::expr::Expr;
 use segue_model::probe::Probe;
 use segue_model::step::{Step, Undo};
 
+use super::mirror::Form;
 use super::{backfill, fill, gates};
 use crate::dialect::Planned;
 use crate::operation::{Context, Fill, Native};
@@ -68,7 +69,9 @@ pub(super) fn plan(
         return fill::plan(&fill, context);
     }
     gates::table(table, context)?;
-    let mirror = fill::mirror(&fill, context)?;
+    let mut mirror = fill::mirror(&fill, context)?;
+    // No trigger computes it in the application's name: what cannot be computed stops the windows, as it would the UPDATE.
+    mirror.new.iter_mut().for_each(|derived| derived.form = Form::Exact);
     let title = format!("give the NULLs of `{}` their value", column.name);
     let loses = fill::were_null(&column.name);
     let step = backfill::once(&mirror, title, context.server.version.major);

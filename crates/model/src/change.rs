@@ -14,7 +14,9 @@ use crate::expr::Expr;
 use crate::ident::{Ident, MigrationId, TableRef};
 use crate::sql::TypeName;
 
-pub use column::{ColumnChange, ColumnProperty};
+pub use column::{
+    ColumnChange, ColumnCheck, ColumnDetails, ColumnKey, ColumnProperty, ColumnReferences, Generated, NewIdentity,
+};
 pub use constraint::{ConstraintAction, ConstraintChange, IndexParts, NewConstraint, References};
 pub use index::{IndexChange, IndexProperty, NewIndex};
 pub use naming::NamingChange;
@@ -176,8 +178,11 @@ pub struct NewColumn {
     pub not_null: bool,
     /// `DEFAULT`.
     pub default: Option<Expr>,
-    /// Further clauses, by keyword (`CHECK`, `REFERENCES`, `UNIQUE`, `PRIMARY KEY`, `GENERATED`, `COLLATE`): not yet.
+    /// Further clauses, by keyword (`CHECK`, `REFERENCES`, `UNIQUE`, `PRIMARY KEY`, `GENERATED`, `COLLATE`). Without `details`
+    /// they are not carried out.
     pub others: Vec<String>,
+    /// Its clauses, where the parser takes them apart.
+    pub details: Option<ColumnDetails>,
 }
 
 /// A line `-- segue: …`.
@@ -274,6 +279,10 @@ impl Change {
         match self {
             Self::Constraint(ConstraintChange { what: ConstraintAction::Add(new), .. }) => {
                 new.references.iter().map(|references| &references.table).collect()
+            }
+            Self::AddColumn { column, .. } => {
+                let references = column.details.iter().flat_map(|details| &details.references);
+                references.map(|references| &references.to.table).collect()
             }
             Self::Partition(partition) => vec![&partition.partition],
             Self::CreateTable { beside, .. } => beside.iter().map(|beside| &beside.table).collect(),

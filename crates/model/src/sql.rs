@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::change::Statement;
-use crate::expr::Rendered;
+use crate::expr::{Expr, Rendered};
 use crate::ident::{Ident, TableName};
 
 /// SQL that may be sent to a server.
@@ -88,6 +88,11 @@ impl Sql {
     /// Returns a part of the user's statement as written.
     pub fn written(part: &Written) -> Self {
         Self(part.0.clone())
+    }
+
+    /// Returns a user's expression as it stands in the file, whose names the search path resolves as it does for the file.
+    pub fn source(expr: &Expr) -> Self {
+        Self(expr.source.clone())
     }
 
     /// Returns an expression or a definition as the server's own catalog prints it: a default, an index's predicate.

@@ -1,7 +1,8 @@
 //! The SET list of an UPDATE, and when the statement is a transform.
 
-use segue_model::change::Change;
+use segue_model::change::{Change, ColumnChange, ColumnProperty};
 use segue_model::ident::{Ident, TableRef};
+use segue_model::sql::Written;
 
 use crate::grammar::{Found, Grammar, Set, Wanted, not_yet, same_table};
 use crate::problem::Fault;
@@ -34,6 +35,9 @@ pub(crate) fn resolve(
     let (table, only_absent, sets) = update;
     let is_added =
         |column: &Ident| added.iter().any(|(of, name)| same_table(grammar, of, &table) && grammar.same(name, column));
+    if let Some(change) = fill(grammar, text, (&table, only_absent.as_ref(), &sets), is_added)? {
+        return Ok(change);
+    }
     let absent_is_set = only_absent.is_none_or(|column| sets.iter().any(|set| grammar.same(&set.column, &column)));
     if !absent_is_set || !sets.iter().all(|set| is_added(&set.column)) {
         return Ok(Change::NotYet { what: DATA_STEP.to_owned(), table: Some(table) });
@@ -45,6 +49,27 @@ pub(crate) fn resolve(
         assignments.push((set.column, expr));
     }
     Ok(Change::Transform { table, assignments })
+}
+
+/// Returns `SET c = EXPR WHERE c IS NULL` of a column that is there already: its NULLs get a value, and nothing else changes.
+fn fill(
+    grammar: &dyn Grammar,
+    text: &str,
+    (table, only_absent, sets): (&TableRef, Option<&Ident>, &[Set]),
+    is_added: impl Fn(&Ident) -> bool,
+) -> Result<Option<Change>, Fault> {
+    let ([set], Some(absent)) = (sets, only_absent) else { return Ok(None) };
+    if !grammar.same(&set.column, absent) || is_added(absent) {
+        return Ok(None);
+    }
+    let (start, end) = set.value;
+    let expr = grammar.expression(&text[start..end], table).map_err(|fault| fault.shifted(start))?;
+    Ok(Some(Change::Column(ColumnChange {
+        table: table.clone(),
+        column: set.column.clone(),
+        what: ColumnProperty::Fill(expr),
+        command: Written::parsed(text),
+    })))
 }
 
 /// Returns the assignments between SET and WHERE; `None` where one of them is no column = expression.

@@ -1,7 +1,7 @@
 //! Changes and directives → operations: what of a file belongs together.
 
 use segue_model::catalog::{Catalog, Table};
-use segue_model::change::{Change, Located, Migration, NamingChange, Place};
+use segue_model::change::{Change, ColumnDetails, ColumnProperty, Located, Migration, NamingChange, NewColumn, Place};
 use segue_model::expr::{Expr, Nullness};
 use segue_model::ident::Ident;
 
@@ -56,6 +56,14 @@ pub(crate) fn causes(refused: Vec<Refused>) -> Vec<Refused> {
         }
     }
     causes
+}
+
+/// How a column is added.
+enum Way {
+    /// The statement is safe as it stands.
+    AsWritten,
+    /// The command becomes a sequence of steps.
+    InSteps,
 }
 
 struct Grouper<'w, 'a> {
@@ -294,42 +302,70 @@ impl<'w, 'a> Grouper<'w, 'a> {
         }
     }
 
-    /// What neither is filled nor replaces anything: statements that are safe as they stand, or columns of which too
-    /// little is said.
+    /// What neither is filled nor replaces anything: statements that are safe as they stand, columns that are added in steps,
+    /// or columns of which too little is said.
     fn as_written(&mut self) -> Vec<Operation<'a>> {
         let mut statements: Vec<usize> = vec![];
+        let mut alone = vec![];
         for added in self.of.added.iter().filter(|added| added.forward.is_none() && !added.refused) {
-            if let Some(refusal) = self.not_as_written(added) {
-                self.refuse(refusal, added.at);
-            } else if !statements.contains(&added.statement) {
-                statements.push(added.statement);
+            match self.way(added) {
+                Err(refusal) => self.refuse(refusal, added.at),
+                Ok(Way::InSteps) => alone.extend(self.in_steps(added)),
+                Ok(Way::AsWritten) if self.says_more(added) => alone.extend(self.in_steps(added)),
+                Ok(Way::AsWritten) if statements.contains(&added.statement) => {}
+                Ok(Way::AsWritten) => statements.push(added.statement),
             }
         }
-        statements.into_iter().filter_map(|statement| self.as_written_statement(statement)).collect()
+        alone.extend(statements.into_iter().filter_map(|statement| self.as_written_statement(statement)));
+        alone
     }
 
-    fn not_as_written(&self, added: &Added<'a>) -> Option<Refusal> {
-        let name = &added.column.name;
+    /// Returns how a column is added of which no transform is known.
+    fn way(&self, added: &Added<'a>) -> Result<Way, Refusal> {
+        let (name, details) = (&added.column.name, added.column.details.as_ref());
         let default = added.column.default.as_ref().filter(|default| default.nullness != Nullness::Always);
         if let Some(dropped) = self.of.dropped.iter().find(|dropped| self.back_reads(dropped, name)) {
-            return Some(self.no_forward(name, format!("`{}`", dropped.column.name)));
+            return Err(self.no_forward(name, format!("`{}`", dropped.column.name)));
         }
+        let steps = |what: String, instead: &str| details.map(|_| Way::InSteps).ok_or_else(|| not_yet(what, instead));
+        let makes_values = details.is_some_and(|details| details.makes_values() || details.generated.is_some());
         match default {
-            None if added.not_null() => Some(self.no_forward(name, "the other columns".to_owned())),
-            None => None,
+            None if added.not_null() && !makes_values => Err(self.no_forward(name, "the other columns".to_owned())),
+            _ if details.is_some_and(ColumnDetails::has_more) => Ok(Way::InSteps),
+            None => Ok(Way::AsWritten),
             Some(default) if !default.constant => {
                 let what = format!("ADD COLUMN `{name}` with a DEFAULT that is not a constant");
-                Some(not_yet(what, "Add it without the DEFAULT and fill it by an UPDATE."))
+                steps(what, "Add it without the DEFAULT and fill it by an UPDATE.")
             }
             Some(_) if added.set_not_null.is_some() && !added.column.not_null => {
                 let what = format!("SET NOT NULL on `{name}` in a statement of its own after ADD COLUMN … DEFAULT");
-                Some(not_yet(
-                    what,
-                    "Write NOT NULL into the ADD COLUMN: with a constant default it costs nothing there.",
-                ))
+                steps(what, "Write NOT NULL into the ADD COLUMN: with a constant default it costs nothing there.")
             }
-            Some(_) => None,
+            Some(_) => Ok(Way::AsWritten),
         }
+    }
+
+    /// Returns whether the column's statement says what is not done at once, so that each of its commands goes its own way.
+    fn says_more(&self, added: &Added<'a>) -> bool {
+        let mut changes = self.migration.changes.iter().filter(|change| change.statement == Some(added.statement));
+        let at_once = |column: &NewColumn| {
+            let mut known = self.of.added.iter();
+            let known = known.find(|known| std::ptr::eq(known.column, column));
+            known.is_some_and(|known| known.forward.is_none() && matches!(self.way(known), Ok(Way::AsWritten)))
+        };
+        added.column.details.is_some()
+            && changes.any(|change| match &change.what {
+                Change::AddColumn { column, .. } => !at_once(column),
+                _ => true,
+            })
+    }
+
+    fn in_steps(&self, added: &Added<'a>) -> Option<Operation<'a>> {
+        let said = |change: &&Located<Change>| matches!(&change.what, Change::AddColumn { column, .. } if std::ptr::eq(column, added.column));
+        let change = self.migration.changes.iter().find(said)?;
+        let alone = Alone { change: &change.what, statement: added.statement, at: added.at };
+        let native = native(self.migration, Some(self.of.table), &alone, Stage::Now);
+        Some(Operation::Native(Native { required: added.not_null(), ..native }))
     }
 
     fn no_forward(&self, column: &Ident, from: String) -> Refusal {
@@ -428,10 +464,23 @@ impl<'w, 'a> Grouper<'w, 'a> {
         let mut natives = vec![];
         for alone in &of.alone {
             if let Some(stage) = self.stage(alone) {
-                natives.push(Operation::Native(native(self.migration, Some(of.table), alone, stage)));
+                let named = alone.change.named_columns();
+                let fills =
+                    matches!(alone.change, Change::Column(change) if matches!(change.what, ColumnProperty::Fill(_)));
+                let required = named.iter().any(|named| match self.added(named) {
+                    Some(added) => added.not_null(),
+                    None => fills && self.is_set_not_null(named),
+                });
+                let native = native(self.migration, Some(of.table), alone, stage);
+                natives.push(Operation::Native(Native { required, ..native }));
             }
         }
         natives
+    }
+
+    fn is_set_not_null(&self, wanted: &Ident) -> bool {
+        let is_it = |alone: &Alone<'_>| matches!(alone.change, Change::SetNotNull { column, .. } if self.catalog.same(column, wanted));
+        self.of.alone.iter().any(is_it)
     }
 
     /// Returns when all columns are there that the change names; a refusal for one that never is, or that goes away.
@@ -440,7 +489,8 @@ impl<'w, 'a> Grouper<'w, 'a> {
         let before = self.refused.len();
         for named in alone.change.named_columns() {
             if let Some(added) = self.added(named) {
-                stage = stage.max(if added.forward.is_some() { Stage::Filled } else { Stage::Added });
+                let filled = added.forward.is_some() || is_filled(added.column);
+                stage = stage.max(if filled { Stage::Filled } else { Stage::Added });
             } else if let Some(column) = self.catalog.column(self.of.table, named) {
                 self.refuse_going(&column.name, alone);
             } else {
@@ -487,7 +537,14 @@ fn native<'a>(migration: &'a Migration, table: Option<&'a Table>, alone: &Alone<
         only: of_statement.count() == 1,
         at: alone.at,
         stage,
+        required: false,
     }
+}
+
+/// Returns whether existing rows may get their values of the column by windows.
+fn is_filled(column: &NewColumn) -> bool {
+    let makes_values = column.details.as_ref().is_some_and(ColumnDetails::makes_values);
+    makes_values || column.default.as_ref().is_some_and(|default| !default.constant)
 }
 
 fn needs_sync(operation: &Operation<'_>) -> bool {

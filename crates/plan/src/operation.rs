@@ -189,6 +189,8 @@ pub struct Native<'a> {
     pub at: &'a Place,
     /// When the columns that it names are there.
     pub stage: Stage,
+    /// One of them ends NOT NULL by this file, which adds or fills it.
+    pub required: bool,
 }
 
 /// When the columns are there that a [`Native`] names.
@@ -217,7 +219,11 @@ impl Native<'_> {
                 }
                 NamingChange::Constraint { .. } => false,
             },
-            Change::Column(column) => matches!(column.what, ColumnProperty::Fill(_)),
+            Change::Column(column) => match column.what {
+                // Code that runs now writes NULL, or leaves the new column out.
+                ColumnProperty::Fill(_) | ColumnProperty::DropDefault => self.required,
+                _ => false,
+            },
             Change::Rows(_) => true,
             _ => false,
         }
@@ -242,7 +248,8 @@ impl<'a> Operation<'a> {
             Self::AsWritten(_) => false,
             Self::Fill(_) | Self::Pair(_) | Self::Retype(_) => true,
             Self::Native(native) => match native.change {
-                Change::Column(column) => matches!(column.what, ColumnProperty::Fill(_)),
+                // What nothing fills on touch cannot be left for later.
+                Change::Column(column) => matches!(column.what, ColumnProperty::Fill(_)) && native.required,
                 Change::Naming(naming) => matches!(naming, NamingChange::Column { .. }),
                 Change::Rows(_) => true,
                 _ => false,

@@ -13,7 +13,7 @@ use segue_model::nearest::nearest;
 use segue_model::sql::TypeName;
 
 use crate::dialect::dialect;
-use crate::figures::{shown_type, typed_table};
+use crate::figures::{shown_type, typed, typed_table};
 use crate::operation::{AsWritten, AsWrittenKind};
 use crate::refusal::{Refusal, Refused};
 
@@ -355,7 +355,8 @@ impl<'a> Reader<'a> {
                 instead: "Choose another name.".to_owned(),
             });
         }
-        let clause = column.others.first()?;
+        // Where the parser takes clauses apart, the dialect carries them out one by one.
+        let clause = column.others.first().filter(|_| column.details.is_none())?;
         let what = format!("ADD COLUMN `{}` with {clause}", column.name);
         Some(not_yet(what, "Leave the clause out, or add the column without it for now."))
     }
@@ -442,7 +443,13 @@ impl<'a> Reader<'a> {
         let refusal = if self.catalog.column(table, column).is_some() {
             let what = format!("the transform of `{column}`");
             let why = "this file does not add that column".to_owned();
-            let instead = "Name the column that the file adds.".to_owned();
+            let instead = format!(
+                "Name the column that the file adds; to give the NULLs of one that is there a value, write `UPDATE {} SET {} = … \
+                 WHERE {} IS NULL`.",
+                typed_table(table, self.catalog),
+                typed(column),
+                typed(column)
+            );
             Refusal::Impossible { what, why, instead }
         } else {
             let names = self.wanted.tables[at].added.iter().map(|added| added.column.name.as_str());

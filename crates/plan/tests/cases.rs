@@ -5,12 +5,13 @@ mod fixture;
 
 use fixture::{Script, column, expr, ident, of, server, strict, table, total, users};
 use segue_model::catalog::{Catalog, TableKind};
-use segue_model::change::{Change, Directive, Migration};
+use segue_model::change::{Change, ColumnChange, ColumnProperty, Directive, Migration};
 use segue_model::engine::Engine;
 use segue_model::expr::{Expr, Nullness};
 use segue_model::plan::Plan;
 use segue_model::plan_file;
 use segue_model::probe::{Answer, Answers, Probe};
+use segue_model::sql::Written;
 use segue_model::step::{Action, Phase};
 use segue_plan::fingerprint;
 use segue_plan::group::group;
@@ -119,6 +120,48 @@ fn several_adds_of_one_statement_are_one() {
     let drop = Change::DropColumn { table: of("users"), column: ident("age") };
     let script = Script::new("m").statement("ALTER TABLE users ADD a int, DROP age", vec![add("a"), drop]);
     insta::assert_snapshot!(meaning(script), @"line 1: not yet: a statement that adds `a` and does more → Write that ADD COLUMN as a statement of its own.");
+}
+
+#[test]
+fn each_command_of_a_statement_goes_its_own_way_where_one_is_not_done_at_once() {
+    let add = |new: fixture::New| {
+        let migration = Script::new("m").add("users", new.taken_apart()).done();
+        migration.changes[0].what.clone()
+    };
+    let drawn = || column("c", "uuid").default_expr(expr("gen_random_uuid()", &["-"], Nullness::Unknown));
+    let drop = Change::DropColumn { table: of("users"), column: ident("age") };
+    let of_commands = |changes| meaning(Script::new("m").statement("ALTER TABLE users …", changes));
+    let plain = || add(column("a", "int"));
+    insta::assert_snapshot!(of_commands(vec![plain(), add(column("b", "int").default("1"))]), @"as written, adds a, b");
+    insta::assert_snapshot!(of_commands(vec![plain(), drop]), @r"
+    add_column on its own, Now
+    drop_column on its own, Now
+    ");
+    insta::assert_snapshot!(of_commands(vec![plain(), add(drawn())]), @r"
+    add_column on its own, Now
+    add_column on its own, Now
+    ");
+    let late = Script::new("m").add("users", column("d", "int").default("1").taken_apart()).set_not_null("users", "d");
+    insta::assert_snapshot!(meaning(late), @"add_column on its own, Now");
+}
+
+#[test]
+fn nulls_of_a_column_that_is_there_are_filled_and_settled_together() {
+    let fill = Change::Column(ColumnChange {
+        table: of("users"),
+        column: ident("age"),
+        what: ColumnProperty::Fill(strict("0", &[])),
+        command: Written::parsed("UPDATE users SET age = 0 WHERE age IS NULL"),
+    });
+    let once = Script::new("m").statement("UPDATE users …", vec![fill]);
+    let strategy = |script: Script| {
+        let migration = script.done();
+        let catalog = users(Engine::Postgres);
+        let operations = group(&migration, &catalog).unwrap();
+        operations.iter().any(|operation| matches!(operation, Operation::Native(native) if native.keeps_old_shape()))
+    };
+    assert!(!strategy(once.clone()), "what was NULL has its value, and NULL may come again");
+    assert!(strategy(once.set_not_null("users", "age")), "running code still writes NULL");
 }
 
 #[test]

@@ -5,6 +5,7 @@
 #![allow(clippy::disallowed_methods, reason = "the tests wait for real processes and servers")]
 
 mod bad_input;
+mod columns;
 mod constraints;
 mod crash;
 mod crash_crew;

@@ -211,6 +211,7 @@ fn column(name: &str, type_name: &str, not_null: bool) -> NewColumn {
         not_null,
         default: None,
         others: vec![],
+        details: None,
     }
 }
 

@@ -253,6 +253,7 @@ fn plan(session: &mut dyn Session) -> Planned {
         not_null: false,
         default: None,
         others: vec![],
+        details: None,
     };
     let at = Place { file: "m.sql".to_owned(), line: 1, column: 1 };
     let pair = Operation::Pair(Pair {

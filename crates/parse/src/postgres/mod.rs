@@ -8,6 +8,7 @@ mod index;
 mod lex;
 mod name;
 mod naming;
+mod new_column;
 mod object;
 mod partition;
 mod rows;

@@ -10,7 +10,7 @@ use segue_model::expr::Expr;
 use segue_model::ident::{Ident, TableRef};
 use segue_model::sql::{TypeName, Written};
 
-use super::{Postgres, column, constraint, expr, index, name, naming, object, partition, rows, syntax};
+use super::{Postgres, column, constraint, expr, index, name, naming, new_column, object, partition, rows, syntax};
 use crate::grammar::{Found, Wanted, if_missing, not_yet};
 use crate::problem::Fault;
 use crate::token::{Kind, Token, find_at_top, head, segments, span};
@@ -288,6 +288,7 @@ impl Command<'_> {
             others: vec![],
             not_null: false,
             default: None,
+            details: Some(new_column::details(self, column, &spelled)?),
             type_name: TypeName::spelled(spelled.as_str()),
         };
         let clauses = [
@@ -298,7 +299,7 @@ impl Command<'_> {
             (!column.fdwoptions.is_empty(), "OPTIONS"),
         ];
         new.others.extend(clauses.iter().filter(|(present, _)| *present).map(|(_, word)| (*word).to_owned()));
-        for constraint in constraints(column) {
+        for constraint in new_column::constraints(column) {
             match constraint.contype() {
                 ConstrType::ConstrNull => {}
                 ConstrType::ConstrDefault => new.default = self.default(column, constraint)?,
@@ -324,7 +325,7 @@ impl Command<'_> {
     /// Returns the bytes between DEFAULT and the next clause.
     fn default_span(&self, column: &ColumnDef, constraint: &Constraint) -> (usize, usize) {
         let begin = usize::try_from(constraint.location).unwrap_or(0);
-        let others = constraints(column).map(|other| other.location);
+        let others = new_column::constraints(column).map(|other| other.location);
         let collate = column.coll_clause.iter().map(|clause| clause.location);
         let next = others.chain(collate).filter_map(|at| usize::try_from(at).ok()).filter(|at| *at > begin).min();
         let after: Vec<Token> = self
@@ -358,13 +359,6 @@ impl Command<'_> {
             using,
         })
     }
-}
-
-fn constraints(column: &ColumnDef) -> impl Iterator<Item = &Constraint> {
-    column.constraints.iter().filter_map(|node| match &node.node {
-        Some(NodeEnum::Constraint(constraint)) => Some(&**constraint),
-        _ => None,
-    })
 }
 
 fn is_serial(spelled: &str) -> bool {

@@ -114,6 +114,7 @@ impl Statement<'_> {
             not_null: false,
             default: None,
             others: vec![],
+            details: None,
         };
         for named in column.constraints {
             let word = match &named.constraint {

@@ -108,7 +108,14 @@ pub(crate) fn catalog(table: Table) -> Catalog {
 }
 
 pub(crate) fn new_column(name: &str, kind: &str, not_null: bool) -> NewColumn {
-    NewColumn { name: ident(name), type_name: TypeName::spelled(kind), not_null, default: None, others: vec![] }
+    NewColumn {
+        name: ident(name),
+        type_name: TypeName::spelled(kind),
+        not_null,
+        default: None,
+        others: vec![],
+        details: None,
+    }
 }
 
 /// An expression from pieces: `@name` is a column, `#name` a function in whatever schema holds it.

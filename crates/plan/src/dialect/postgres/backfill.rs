@@ -3,7 +3,7 @@
 use segue_model::sql::{Hole, Sql};
 use segue_model::step::{Action, Backfill, Failures, Pace, Phase, Step, Transaction, Undo};
 
-use super::cut::{Windows, windows};
+use super::cut::{Windows, by_primary_key, windows};
 use super::mirror::{Derived, Mirror, Of, regclass};
 use super::verify::key;
 use super::work::Work;
@@ -17,22 +17,44 @@ const GROWTH_PERCENT: u32 = 25;
 
 /// Returns the step that fills the new columns of rows where they are absent.
 pub(super) fn step(mirror: &Mirror<'_>, major: u32) -> Step {
-    let Windows { cut, window } = windows(mirror, major);
     let values = assignments(mirror, &mirror.new);
+    let title = "fill the new columns of existing rows".to_owned();
+    filling(mirror, (title, windows(mirror, major)), &values, &mirror.fillable(Of::Row))
+}
+
+/// Returns the step that brings over the rows that are there once, however many are written meanwhile: by the key where there
+/// is one, since a row stays in its window then.
+pub(super) fn once(mirror: &Mirror<'_>, title: String, major: u32) -> Step {
+    let windows = by_primary_key(mirror).unwrap_or_else(|| windows(mirror, major));
+    let values = assignments(mirror, &mirror.new);
+    let mut step = filling(mirror, (title, windows), &values, &mirror.fillable(Of::Row));
+    if let Action::Backfill(backfill) = &mut step.action {
+        backfill.once = true;
+    }
+    step
+}
+
+/// Returns the step that sets `values` in each row that is `fillable`.
+pub(super) fn filling(
+    mirror: &Mirror<'_>,
+    (title, Windows { cut, window }): (String, Windows),
+    values: &[Sql],
+    fillable: &Sql,
+) -> Step {
     let fill = |template: &'static str| {
         sql(
             template.trim_end(),
             &[
                 ("table", Hole::Table(mirror.table())),
-                ("values", Hole::Join(&values, ", ")),
+                ("values", Hole::Join(values, ", ")),
                 ("window", Hole::Sql(&window)),
-                ("fillable", Hole::Sql(&mirror.fillable(Of::Row))),
+                ("fillable", Hole::Sql(fillable)),
             ],
         )
     };
     let work = Work {
         phase: Phase::Backfill,
-        title: "fill the new columns of existing rows".to_owned(),
+        title,
         action: Action::Backfill(Backfill {
             cut,
             before: before(mirror),

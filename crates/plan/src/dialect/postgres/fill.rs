@@ -45,7 +45,9 @@ pub(super) fn probes(fill: &Fill<'_>, context: &Context<'_>) -> Result<Vec<Probe
 pub(super) fn plan(fill: &Fill<'_>, context: &Context<'_>) -> Result<Planned, Refusal> {
     gates::table(fill.table, context)?;
     let mirror = mirror(fill, context)?;
-    gates::addable(fill.table, fill.column, &mirror.lookup)?;
+    if !is_there(fill) {
+        gates::addable(fill.table, fill.column, &mirror.lookup)?;
+    }
     let major = context.server.version.major;
     let column = &fill.column.name;
     gates::free(&mirror, fill.not_null.then_some(column))?;
@@ -55,11 +57,15 @@ pub(super) fn plan(fill: &Fill<'_>, context: &Context<'_>) -> Result<Planned, Re
     let check = mirror.names.check(column);
     let proved_early = fill.not_null && mirror.new[0].form.is_total() && is_total(fill);
 
-    let mut steps = vec![add(&mirror, fill), sync::step(&mirror, true)];
+    let mut steps = if is_there(fill) {
+        vec![sync::step(&mirror, false)]
+    } else {
+        vec![add(&mirror, fill), sync::step(&mirror, true)]
+    };
     if proved_early {
         steps.push(prove::add(Phase::Sync, mirror.table(), (column, &mirror.new[0].kind), &check));
     }
-    steps.push(backfill::step(&mirror, major));
+    steps.push(fill_rows(&mirror, fill, major));
     steps.push(backfill::analyze(&mirror));
     if proved_early {
         steps.push(prove::validate(Phase::Verify, mirror.table(), column, &check));
@@ -68,7 +74,31 @@ pub(super) fn plan(fill: &Fill<'_>, context: &Context<'_>) -> Result<Planned, Re
     steps.push(gates::gate(Phase::Flip, "every row is filled", mirror.table(), gates::conditions(&mirror), None));
     steps.extend(contract(&mirror, fill, &check, proved_early));
     steps.push(cleanup(&mirror, fill));
-    Ok(Planned { steps, notes: notes(&mirror, fill), flip: flip(fill), loses: Some(keep::loses(&mirror)) })
+    Ok(Planned { steps, notes: notes(&mirror, fill), flip: flip(fill), loses: Some(loses(&mirror, fill)) })
+}
+
+/// Returns whether the column is one that the table has already: then it is its NULLs that are filled.
+fn is_there(fill: &Fill<'_>) -> bool {
+    fill.table.columns.iter().any(|column| column.name == fill.column.name)
+}
+
+fn loses(mirror: &Mirror<'_>, fill: &Fill<'_>) -> String {
+    if is_there(fill) { were_null(&fill.column.name) } else { keep::loses(mirror) }
+}
+
+/// Returns what is lost when NULLs get a value.
+pub(super) fn were_null(column: &Ident) -> String {
+    format!("which rows had NULL in `{column}`")
+}
+
+/// A NULL of a column that stays does not come back with the column's end.
+fn fill_rows(mirror: &Mirror<'_>, fill: &Fill<'_>, major: u32) -> Step {
+    let step = backfill::step(mirror, major);
+    if !is_there(fill) {
+        return step;
+    }
+    let title = format!("give the NULLs of `{}` their value", fill.column.name);
+    Step { title, undo: Undo::Lossy { steps: vec![], loses: were_null(&fill.column.name) }, ..step }
 }
 
 fn names<'a>(fill: &'a Fill<'a>) -> lookup::Names<'a> {
@@ -95,7 +125,7 @@ fn types<'a>(fill: &'a Fill<'a>) -> Types<'a> {
     fill.table.columns.iter().map(|column| (&column.name, &column.type_name)).collect()
 }
 
-fn mirror<'a>(fill: &'a Fill<'a>, context: &Context<'a>) -> Result<Mirror<'a>, Refusal> {
+pub(super) fn mirror<'a>(fill: &'a Fill<'a>, context: &Context<'a>) -> Result<Mirror<'a>, Refusal> {
     let lookup = names(fill).resolve(context)?;
     let table = &fill.table.name;
     generated(fill)?;
@@ -145,7 +175,7 @@ pub(super) fn tried(
 }
 
 /// Returns whether the transform gives a value for every row.
-fn is_total(fill: &Fill<'_>) -> bool {
+pub(super) fn is_total(fill: &Fill<'_>) -> bool {
     let nullable = |name: &Ident| fill.table.columns.iter().any(|column| column.name == *name && !column.not_null);
     !fill.forward.nullness.possible(&nullable)
 }
@@ -229,8 +259,13 @@ fn cleanup(mirror: &Mirror<'_>, fill: &Fill<'_>) -> Step {
 }
 
 fn notes(mirror: &Mirror<'_>, fill: &Fill<'_>) -> Vec<String> {
-    let mut notes = gates::notes(mirror);
     let column = &fill.column.name;
+    if is_there(fill) {
+        let mut notes = gates::notes_of_rows(mirror);
+        notes.push(format!("until cleanup a write that leaves `{column}` NULL gets the value of the UPDATE"));
+        return notes;
+    }
+    let mut notes = gates::notes(mirror);
     if !fill.not_null {
         notes.push(format!("until cleanup an INSERT that gives NULL for `{column}` gets the transform's value"));
     }
@@ -238,6 +273,12 @@ fn notes(mirror: &Mirror<'_>, fill: &Fill<'_>) -> Vec<String> {
 }
 
 fn flip(fill: &Fill<'_>) -> String {
+    if is_there(fill) {
+        return format!(
+            "nothing in the database changes: from ready on deploy the code that never leaves `{}` NULL, then run `segue flip`",
+            fill.column.name
+        );
+    }
     format!(
         "nothing in the database changes: from ready on deploy the code that writes `{}`, then run `segue flip`",
         fill.column.name

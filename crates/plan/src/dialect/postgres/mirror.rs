@@ -411,6 +411,12 @@ impl Mirror<'_> {
         all
     }
 
+    /// Returns whether it is the NULLs of a column that is there already which are filled.
+    pub(super) fn fills_what_is_there(&self) -> bool {
+        let is_there = |derived: &Derived| self.table.columns.iter().any(|column| column.name == derived.column);
+        self.kind == Kind::Fill && self.new.iter().any(is_there)
+    }
+
     /// Returns the table's name.
     pub(super) fn table(&self) -> &TableName {
         &self.table.name

@@ -1,17 +1,24 @@
 //! What PostgreSQL knows without being connected.
 
+mod added;
+mod added_clause;
+mod added_value;
 mod alone;
 mod asked;
+mod attribute;
 mod backfill;
+mod chosen;
 mod cleanup;
 mod column;
 mod constraint;
 mod cost;
 mod cut;
+mod descendants;
 mod facts;
 mod fill;
 mod gates;
 mod grants;
+mod identity;
 mod index;
 mod keep;
 mod leaves;
@@ -20,11 +27,13 @@ mod mirror;
 mod names;
 mod naming;
 mod native;
+mod not_null;
 mod object;
 mod pair;
 mod partition;
 mod prove;
 mod reach;
+mod refill;
 mod rename_column;
 mod rename_constraint;
 mod rename_table;

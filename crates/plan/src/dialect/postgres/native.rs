@@ -12,8 +12,9 @@ use segue_model::step::{Action, Phase, Step, Undo};
 
 use super::facts::fact;
 use super::work::{Work, beside, undo_beside, undo_step};
-use super::{asked, index, leaves, lookup, sql};
+use super::{added, asked, descendants, index, lookup, sql};
 use crate::dialect::Planned;
+use crate::figures::shown_type;
 use crate::operation::{AsWritten, AsWrittenKind, Context};
 use crate::refusal::Refusal;
 
@@ -30,7 +31,9 @@ pub(super) fn probes(written: &AsWritten<'_>, context: &Context<'_>) -> Result<V
     match &written.what {
         AsWrittenKind::AddColumns { table, columns } => {
             open.extend(columns.iter().filter_map(|column| asked::own_default_probe(&table.name, column, &lookup)));
-            open.extend(leaves::probe(table));
+            let domains = columns.iter().filter(|column| lookup.type_of(&column.type_name).class == 'd');
+            open.extend(domains.map(|column| added::domain_probe(&column.type_name)));
+            open.extend(descendants::probe(table));
         }
         AsWrittenKind::CreateTable { schema, .. } => open.push(schema_probe(schema)),
         AsWrittenKind::CreateIndex { .. } | AsWrittenKind::AlterNewTable { .. } => {}
@@ -89,17 +92,32 @@ pub(super) fn plan(written: &AsWritten<'_>, context: &Context<'_>) -> Result<Pla
         }
         AsWrittenKind::AddColumns { table, columns } => {
             for column in columns {
-                if lookup.type_of(&column.type_name).class == 'd' {
-                    return Err(domain(column));
-                }
                 asked::own_default(&table.name, column, context)?;
             }
-            let step =
-                add_columns(written, &table.name, columns, &|name| table.columns.iter().any(|c| c.name == *name));
-            let step = on_partitions(step, leaves::of(table, context)?);
-            Ok(Planned { steps: vec![step], notes: vec![select_star(&table.name)], ..Planned::default() })
+            let constrains = |column: &&&NewColumn| {
+                lookup.type_of(&column.type_name).class == 'd' && added::domain_constrains(&column.type_name, context)
+            };
+            let there = |name: &Ident| table.columns.iter().any(|c| c.name == *name);
+            let mut step = add_columns(written, &table.name, columns, &there);
+            let mut steps = vec![];
+            if let Some(column) = columns.iter().find(constrains) {
+                steps.push(small(table, column)?);
+                step = Step { rewrites: true, scans: true, ..step };
+            }
+            steps.push(step);
+            let steps = descendants::locked_too(steps, table, context);
+            Ok(Planned { steps, notes: vec![select_star(&table.name)], ..Planned::default() })
         }
     }
+}
+
+/// A domain that constrains its values makes the server write each row again.
+fn small(table: &Table, column: &NewColumn) -> Result<Step, Refusal> {
+    let what = format!("ADD COLUMN `{}` to {}", column.name, table.name);
+    let why = format!("the domain {} checks each row under the lock", shown_type(&column.type_name));
+    let instead =
+        "Add the column with the domain's base type, and what the domain checks as a CHECK of the column.".to_owned();
+    added::still_small(table, what, &why, instead)
 }
 
 /// Returns the note about what prepared statements see when a column comes or goes.
@@ -119,16 +137,6 @@ fn names<'a>(written: &AsWritten<'a>) -> lookup::Names<'a> {
         AsWrittenKind::CreateTable { .. } | AsWrittenKind::CreateIndex { .. } | AsWrittenKind::AlterNewTable { .. } => {
             lookup::Names::default()
         }
-    }
-}
-
-fn domain(column: &NewColumn) -> Refusal {
-    Refusal::NotYet {
-        what: format!(
-            "a new column `{}` of a domain: PostgreSQL checks or rewrites every row under its lock",
-            column.name
-        ),
-        instead: "Use the domain's base type.".to_owned(),
     }
 }
 
@@ -235,23 +243,6 @@ fn add_columns(
         undo,
     }
     .step()
-}
-
-/// A column of a partitioned table comes to all its partitions at once, and goes with it.
-fn on_partitions(step: Step, members: Vec<leaves::Member>) -> Step {
-    let mode = LockMode::AccessExclusive;
-    let locks: Vec<RelationLock> =
-        members.into_iter().map(|member| RelationLock { relation: member.name, mode }).collect();
-    if locks.is_empty() {
-        return step;
-    }
-    let undo = match step.undo.clone() {
-        Undo::Lossy { steps, loses } => {
-            Undo::Lossy { steps: steps.into_iter().map(|part| undo_beside(part, locks.clone())).collect(), loses }
-        }
-        other => other,
-    };
-    beside(Step { undo, ..step }, locks)
 }
 
 /// Returns the statement that drops columns, and may be repeated.

@@ -58,6 +58,7 @@ fn new_column(column: &Column, to: &Ident) -> NewColumn {
         not_null: column.not_null,
         default: None,
         others: vec![],
+        details: None,
     }
 }
 

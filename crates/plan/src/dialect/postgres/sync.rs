@@ -29,6 +29,7 @@ pub(super) fn step(mirror: &Mirror<'_>, keeps: bool) -> Step {
     let title = match mirror.kind {
         Kind::TwoWay => "keep old and new columns right, whichever is written",
         Kind::Follow => "keep the new column right when the old one is written",
+        Kind::Fill if mirror.fills_what_is_there() => "fill the column in rows that leave it NULL",
         Kind::Fill => "fill the new column in rows that leave it out",
     };
     Work {
@@ -190,8 +191,12 @@ fn not_related(mirror: &Mirror<'_>) -> Sql {
     sql("NOT {related}", &[("related", Hole::Sql(&mirror.related(Of::New)))])
 }
 
-/// A row that was absent before and is still: whoever sets a filled column to NULL means it.
+/// A row that was absent before and is still: whoever sets a filled column to NULL means it. But not in a column that code
+/// of before this change writes.
 fn still_absent(mirror: &Mirror<'_>) -> Sql {
+    if mirror.fills_what_is_there() {
+        return mirror.fillable(Of::New);
+    }
     sql(
         "{before} AND {now}",
         &[("before", Hole::Sql(&mirror.absent(Of::Old))), ("now", Hole::Sql(&mirror.fillable(Of::New)))],

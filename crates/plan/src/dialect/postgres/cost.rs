@@ -1,11 +1,11 @@
 //! What a statement would do if it were run as written.
 
-use segue_model::catalog::{Column, ConstraintKind, Table};
+use segue_model::catalog::{ConstraintKind, Table};
 use segue_model::change::{Change, NewColumn};
 use segue_model::ident::{Ident, TableRef};
-use segue_model::sql::TypeName;
 
 use super::facts::fact;
+use super::retyped;
 use crate::dialect::Cost;
 use crate::operation::Context;
 
@@ -35,7 +35,7 @@ fn fact_of(change: &Change, context: &Context<'_>) -> Option<&'static str> {
         Change::AlterType { table, column, to, using } => {
             let table = context.catalog.find(table)?;
             let column = context.catalog.column(table, column)?;
-            Some(if using.is_some() { "type.using_expr" } else { retyped(table, column, to)? })
+            retyped::fact_of(table, column, to, using.as_ref())
         }
         Change::Transform { .. } => Some("dml.update_all"),
         Change::Column(_)
@@ -95,47 +95,4 @@ fn not_null(table: &TableRef, column: &Ident, context: &Context<'_>) -> &'static
         })
     });
     if proved { "col.set_not_null_valid_check" } else { "col.set_not_null" }
-}
-
-/// Returns the fact of a change of types by their own names; `None` for pairs that no fact tells.
-fn retyped(table: &Table, column: &Column, to: &TypeName) -> Option<&'static str> {
-    let indexed =
-        table.indexes.iter().any(|index| index.keys.iter().any(|key| key.column.as_ref() == Some(&column.name)));
-    let (to_base, to_length) = base(to.as_str());
-    let from_length = base(column.type_name.as_str()).1;
-    match (column.base_type.as_str(), to_base.as_str()) {
-        ("int2" | "int4", "int8") if indexed => Some("type.int_bigint_indexed"),
-        ("int2" | "int4", "int8") => Some("type.int_bigint"),
-        ("int2", "int4") => Some("type.smallint_int"),
-        ("varchar", "text") => Some("type.varchar_text"),
-        ("text", "varchar") if to_length.is_none() => Some("type.text_varchar"),
-        ("text", "varchar") => Some("type.text_varchar_n"),
-        ("bpchar", "text") => Some("type.char_text"),
-        ("varchar", "varchar") => Some(match (from_length, to_length) {
-            (_, None) => "type.varchar_unlimited",
-            (Some(from), Some(to)) if to >= from => "type.varchar_widen",
-            _ => "type.varchar_narrow",
-        }),
-        ("numeric", "numeric") if to_length.is_none() => Some("type.numeric_unconstrained"),
-        ("numeric", "numeric") => Some("type.numeric_constrain"),
-        (from, to) if from == to && !column.has_modifier && to_length.is_none() => Some("type.using_noop"),
-        _ => None,
-    }
-}
-
-/// Returns a type's own name, and its first modifier.
-fn base(spelled: &str) -> (String, Option<i64>) {
-    let spelled = spelled.trim().trim_start_matches("pg_catalog.").replace('"', "").to_ascii_lowercase();
-    let (name, rest) = spelled.split_once('(').unwrap_or((&spelled, ""));
-    let length = rest.split([',', ')']).next().and_then(|n| n.trim().parse().ok());
-    let name = match name.trim() {
-        "bigint" => "int8",
-        "integer" | "int" => "int4",
-        "smallint" => "int2",
-        "character varying" => "varchar",
-        "character" | "char" => "bpchar",
-        "decimal" => "numeric",
-        other => other,
-    };
-    (name.to_owned(), length)
 }

@@ -1,9 +1,13 @@
 //! What is bound to a column goes over to its copy and back: afterwards the catalog is what the statement as written would
 //! have made of it, or what it was before.
 
+use std::collections::BTreeSet;
+
 use segue_testkit::client::Client;
 use segue_testkit::dump;
+use segue_testkit::lockprobe::locks_of;
 use segue_testkit::postgres::PostgresServer;
+use serde_json::Value;
 
 use crate::project::Project;
 
@@ -291,4 +295,32 @@ fn what_comes_after_the_plan_is_told_before_the_exchange_and_before_the_way_back
         Client::connect(&url).batch("DROP VIEW late;");
         project.segue.ok(&["rollback", ID, "--new-version-stopped"]);
     }
+}
+
+#[test]
+fn the_exchange_holds_on_every_table_what_its_plan_says() {
+    for server in segue_testkit::each_postgres() {
+        let url = server.database();
+        Client::connect(&url).batch(&[ROLES, FAMILY].concat());
+        let project = Project::new(&url);
+        project.write("1_change.sql", "ALTER TABLE parent ALTER COLUMN id TYPE bigint;");
+        let plan: Value = serde_json::from_str(&project.segue.ok(&["plan", "--format", "json"])).unwrap();
+        let steps = plan["steps"].as_array().unwrap();
+        let swap = steps.iter().find(|step| step["phase"] == "flip" && step["kind"] == "sql").unwrap();
+        project.segue.ok(&["apply"]);
+        let (mut session, mut watcher) = (Client::connect(&url), Client::connect(&url));
+        session.batch("BEGIN");
+        swap["sql"].as_array().unwrap().iter().for_each(|sql| session.batch(sql.as_str().unwrap()));
+        let held = locks_of(&mut watcher, session.pid());
+        session.batch("ROLLBACK");
+        let predicted: BTreeSet<(String, String)> = swap["locks"].as_array().unwrap().iter().map(lock_of).collect();
+        let tables = ["public.parent", "public.child", "public.other"];
+        let observed = held.into_iter().filter(|(relation, _)| tables.contains(&relation.as_str())).collect();
+        assert_eq!(predicted, observed, "postgres {}", server.major());
+        assert_eq!(predicted.len(), tables.len());
+    }
+}
+
+fn lock_of(lock: &Value) -> (String, String) {
+    (lock["relation"].as_str().unwrap().to_owned(), lock["mode"].as_str().unwrap().to_owned())
 }

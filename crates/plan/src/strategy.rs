@@ -87,7 +87,7 @@ fn reason(operation: &Operation<'_>, context: &Context<'_>) -> Option<String> {
         Operation::AsWritten(_) => None,
         Operation::Fill(fill) => Some(fill_reason(fill)),
         Operation::Pair(pair) => Some(pair_reason(pair)),
-        Operation::Retype(retype) => Some(retype_reason(retype, context)),
+        Operation::Retype(retype) => retype_reason(retype, context),
     }
 }
 
@@ -111,13 +111,17 @@ fn pair_reason(pair: &Pair<'_>) -> String {
     )
 }
 
-fn retype_reason(retype: &Retype<'_>, context: &Context<'_>) -> String {
+/// A type that the server changes at once needs no second shape.
+fn retype_reason(retype: &Retype<'_>, context: &Context<'_>) -> Option<String> {
     let about = |change: &&Located<Change>| match &change.what {
         Change::AlterType { column, .. } => {
             change.at == *retype.at && context.catalog.same(column, &retype.column.name)
         }
         _ => false,
     };
+    if dialect(context.catalog.engine).retypes_at_once(retype) {
+        return None;
+    }
     let change = context.migration.changes.iter().find(about);
     let cost = change.and_then(|change| dialect(context.catalog.engine).cost(change, context));
     let under = match cost {
@@ -127,13 +131,13 @@ fn retype_reason(retype: &Retype<'_>, context: &Context<'_>) -> String {
         Some(cost) if cost.rewrites => format!(" again under {}", lock(cost.lock)),
         Some(_) | None => " again".to_owned(),
     };
-    format!(
+    Some(format!(
         "`{}` has {} and changing `{}` to {} as written would write them all{under}",
         retype.table.name.name,
         rows(retype.table),
         retype.column.name,
         shown_type(retype.to)
-    )
+    ))
 }
 
 /// Returns a refusal for each directive that cannot be followed; `moves`: rows that are there already are written.

@@ -83,6 +83,7 @@ fn plan_of(
         only: true,
         at: &at,
         stage,
+        required: false,
     };
     planned_when(&Operation::Native(native), catalog, major, said)
 }

@@ -54,7 +54,8 @@ fn plan(catalog: &Catalog, change: &Change, major: u32) -> Result<Planned, Refus
     let at = place();
     let statement = Statement { text: "…".into(), at: place(), span: (0, 1) };
     let table: Option<&Table> = catalog.tables.first();
-    let native = Native { table, change, statement: &statement, only: true, at: &at, stage: Stage::Now, required: false };
+    let native =
+        Native { table, change, statement: &statement, only: true, at: &at, stage: Stage::Now, required: false };
     planned_when(&Operation::Native(native), catalog, major, &says)
 }
 

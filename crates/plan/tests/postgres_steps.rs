@@ -5,9 +5,12 @@ mod postgres_cases;
 
 use postgres_cases::*;
 use segue_model::expr::Nullness;
+use segue_model::probe::Answer;
+use segue_model::sql::TypeName;
 use segue_model::step::{Action, Phase, Step, UndoStep};
+use segue_model::value::Value;
 use segue_plan::dialect::Planned;
-use segue_plan::operation::{Fill, NewSide, OldSide, Operation, Pair};
+use segue_plan::operation::{Fill, NewSide, OldSide, Operation, Pair, Retype};
 
 fn shown(planned: &Planned) -> String {
     let mut steps: Vec<&Step> = planned.steps.iter().collect();
@@ -137,13 +140,18 @@ fn what_old_code_would_not_bear_is_refused_with_the_way_to_do_it() {
 }
 
 #[test]
-fn what_is_bound_to_the_column_is_named() {
-    let mut catalog = wide(true);
-    catalog.tables[0].dependents = vec![segue_model::catalog::Dependent {
-        kind: "view".into(),
-        name: "public.v".into(),
-        columns: vec![ident("c")],
-    }];
-    let refused = retype_of(&catalog, "bigint", 15).unwrap_err();
-    assert_eq!(refused.to_string(), "not yet: a change of `public.ev.c`, to which is bound: the view `public.v`");
+fn what_is_bound_to_the_column_and_cannot_be_made_again_is_named() {
+    let (catalog, migration, at, to) = (wide(true), migration(), place(), TypeName::spelled("bigint"));
+    let (table, statement) = (&catalog.tables[0], &migration.statements[0]);
+    let operation =
+        Operation::Retype(Retype { table, column: &table.columns[1], to: &to, using: None, statement, at: &at });
+    let refused = planned_when(&operation, &catalog, 15, &|key, sql| match key.starts_with("held:") {
+        true => Answer::Rows(vec![["refuse", "view", "the rule r", ""].map(Value::from).to_vec()]),
+        false => answer(key, sql),
+    });
+    assert_eq!(
+        refused.unwrap_err().to_string(),
+        "a change of `public.ev.c`, to which is bound: the rule r: the server ties it to the column itself, and it cannot be \
+         made again in a short transaction"
+    );
 }

@@ -10,7 +10,7 @@ use segue_model::probe::Probe;
 use segue_model::sql::Quoting;
 use segue_model::step::Step;
 
-use crate::operation::{Context, Operation};
+use crate::operation::{Context, Operation, Retype};
 use crate::refusal::Refused;
 
 /// What one engine knows without being connected: no I/O, so no failure from outside.
@@ -26,6 +26,9 @@ pub trait Dialect: Quoting {
     /// # Errors
     /// A refusal when this engine cannot do it while the application runs.
     fn steps(&self, operation: &Operation<'_>, context: &Context<'_>) -> Result<Planned, Refused>;
+
+    /// Returns whether the engine changes this type at once, so that no second shape is needed.
+    fn retypes_at_once(&self, retype: &Retype<'_>) -> bool;
 
     /// Returns whether a migration may add to a table while another one is under way there: no step writes the table again by
     /// a list of its columns.

@@ -193,6 +193,7 @@ pub(crate) fn answer(key: &str, sql: &str) -> Answer {
         ("steady", _) => text(&["Result"]),
         ("own default", _) => text(&["f"]),
         ("schema", name) => text(&[name]),
+        ("held" | "indexes" | "constraints" | "own", _) => Answer::Rows(vec![]),
         (other, _) => panic!("no answer to {other}"),
     }
 }
@@ -250,5 +251,40 @@ pub(crate) fn retype_of(catalog: &Catalog, to: &str, major: u32) -> Result<Plann
     let (table, statement) = (&catalog.tables[0], &migration.statements[0]);
     let operation =
         Operation::Retype(Retype { table, column: &table.columns[1], to: &to, using: None, statement, at: &at });
-    planned(&operation, catalog, major)
+    planned_when(&operation, catalog, major, &|key, sql| match key.starts_with("indexes:") {
+        true => {
+            Answer::Rows(table.indexes.iter().filter_map(|index| index_row(index, &table.columns[1].name)).collect())
+        }
+        false => answer(key, sql),
+    })
+}
+
+/// What the server says of an index in which the column stands.
+fn index_row(index: &Index, column: &Ident) -> Option<Vec<Value>> {
+    let refs = index.keys.iter().filter(|key| key.column.as_ref() == Some(column)).count();
+    let spelled = index
+        .keys
+        .iter()
+        .filter_map(|key| Some(format!("{}{}", key.column.as_ref()?, if key.descending { " DESC" } else { "" })));
+    let body = format!("({})", spelled.collect::<Vec<_>>().join(", "));
+    let flag = |is: bool| Value::from(if is { "true" } else { "false" });
+    let row = vec![
+        Value::from(index.name.as_str()),
+        flag(index.unique),
+        Value::from(""),
+        flag(true),
+        flag(index.valid),
+        Value::from(body.as_str()),
+        Value::from(""),
+        Value::from(refs.to_string().as_str()),
+        Value::from(""),
+        flag(false),
+        flag(false),
+        flag(false),
+        Value::Null,
+        Value::Null,
+        Value::from("btree"),
+        flag(false),
+    ];
+    (refs > 0).then_some(row)
 }

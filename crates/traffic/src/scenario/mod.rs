@@ -16,7 +16,7 @@ pub use fill::fill;
 pub use generated::generated;
 pub use hostile::hostile;
 pub use rename::rename;
-pub use retype::{retype, retype_beyond_int};
+pub use retype::{retype, retype_beyond_int, retype_key};
 pub use split::split;
 
 /// A change, the applications before and after it, and what it means for a row.

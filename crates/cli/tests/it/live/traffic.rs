@@ -5,7 +5,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use segue_model::engine::Engine;
-use segue_traffic::scenario::{Rule, fill, hostile, rename, retype, retype_beyond_int, split};
+use segue_traffic::scenario::{Rule, fill, hostile, rename, retype, retype_beyond_int, retype_key, split};
 use segue_traffic::{Load, Running, Scenario, Traffic};
 
 use super::lab::{Ground, Lab, Point, ROWS};
@@ -36,6 +36,11 @@ fn a_filled_column_under_traffic_loses_nothing_both_ways() {
 #[test]
 fn a_wider_type_under_traffic_loses_nothing_both_ways() {
     both_ways(retype);
+}
+
+#[test]
+fn a_wider_key_with_a_foreign_key_to_it_under_traffic_loses_nothing_both_ways() {
+    both_ways(retype_key);
 }
 
 #[test]

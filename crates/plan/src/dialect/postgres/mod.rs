@@ -15,6 +15,7 @@ mod cost;
 mod cut;
 mod descendants;
 mod facts;
+mod faithful;
 mod fill;
 mod gates;
 mod grants;
@@ -40,6 +41,7 @@ mod rename_table;
 mod retire_column;
 mod retire_table;
 mod retype;
+mod retyped;
 mod rows;
 mod steady;
 mod swap;
@@ -56,7 +58,7 @@ use segue_model::probe::Probe;
 use segue_model::sql::{Hole, Quoting, Sql, StandardQuoting};
 
 use super::{Cost, Dialect, Planned};
-use crate::operation::{Context, Operation};
+use crate::operation::{Context, Operation, Retype};
 use crate::refusal::Refused;
 
 /// The dialect of PostgreSQL.
@@ -93,6 +95,10 @@ impl Dialect for Postgres {
             Operation::Native(native) => alone::plan(native, context),
         }
         .map_err(|refusal| refusal.at(operation.at()))
+    }
+
+    fn retypes_at_once(&self, retype: &Retype<'_>) -> bool {
+        retyped::at_once(retype).is_some()
     }
 
     fn bears_company(&self) -> bool {

@@ -4,10 +4,10 @@ use segue_model::ident::{Ident, TableName};
 use segue_model::sql::{Hole, Sql};
 use segue_model::step::{Action, Condition, Phase, Step, Undo, UndoStep};
 
+use super::faithful::{Bound, Subject};
 use super::mirror::Mirror;
 use super::pair::if_column;
-use super::twin::Twin;
-use super::work::{Work, undo_step, undo_step_if};
+use super::work::{Work, beside, undo_beside, undo_step, undo_step_if};
 use super::{prove, sql, sync};
 use crate::operation::Retype;
 
@@ -29,8 +29,14 @@ pub(super) struct Swap<'a> {
     pub(super) proof_back: Ident,
     /// What the NOT NULL constraint is called, where it has a name (18).
     pub(super) not_null_name: Option<Ident>,
-    /// The indexes that exchange names too.
-    pub(super) twins: &'a [Twin],
+    /// The column and its copy.
+    pub(super) subject: &'a Subject<'a>,
+    /// What is bound to the column.
+    pub(super) bound: &'a Bound,
+    /// That nothing else is bound to the column, before the way back.
+    pub(super) nothing_else: Condition,
+    /// The range of the new type, where it is of whole numbers.
+    pub(super) wide: Option<(i64, i64)>,
 }
 
 /// What either exchange does, in one transaction.
@@ -44,6 +50,9 @@ const FACTS: &[&str] = &[
     "con.drop_check",
     "col.set_default",
     "idx.rename",
+    "con.drop_fk",
+    "con.drop_pk",
+    "con.add_pk_using_index",
     "fn.create",
     "trg.create",
     "trg.enable",
@@ -52,28 +61,32 @@ const FACTS: &[&str] = &[
 /// Returns the step.
 pub(super) fn step(swap: &Swap<'_>) -> Step {
     let column = &swap.retype.column.name;
+    let (before, after) = swap.bound.exchange(swap.subject, swap.wide);
     let mut all = sync::drop(swap.forward);
+    all.extend(before);
     all.extend(exchange(swap, swap.old, swap.new, &swap.proof));
-    all.extend(swap.twins.iter().flat_map(Twin::exchange));
+    all.extend(after);
     all.extend(sync::create(swap.reverse));
-    Work {
+    let work = Work {
         phase: Phase::Flip,
         title: format!("`{column}` and its copy exchange names"),
         action: Action::Sql(all),
         facts: FACTS,
         table: table(swap),
         undo: Undo::Lossless(undo(swap)),
-    }
-    .step()
+    };
+    beside(work.step(), swap.bound.other_locks(swap.subject))
 }
 
 /// The old column is proved before it bears the name again, so that no scan runs under the lock: first whoever takes the
 /// change back is told of values that do not fit, then no write leaves one behind, then every row is read.
 fn undo(swap: &Swap<'_>) -> Vec<UndoStep> {
     let (not_null, column) = (swap.retype.column.not_null, &swap.retype.column.name);
+    let (before, after) = swap.bound.exchange_back(swap.subject);
     let mut back = sync::drop(swap.reverse);
+    back.extend(before);
     back.extend(exchange(swap, swap.new, swap.old, &swap.proof_back));
-    back.extend(swap.twins.iter().flat_map(Twin::exchange_back));
+    back.extend(after);
     back.extend(sync::create(swap.forward));
     if !not_null {
         back.push(prove::drop_sql(table(swap), &swap.proof_back));
@@ -85,16 +98,19 @@ fn undo(swap: &Swap<'_>) -> Vec<UndoStep> {
     };
     let prove = [prove::drop_sql(table(swap), &swap.proof_back), add];
     let validate = [prove::validate_sql(table(swap), &swap.proof_back)];
-    vec![
-        undo_step_if(table(swap), &["dml.select_window"], vec![], vec![fits(swap)]),
+    let fits = [fits(swap), swap.nothing_else.clone()].into_iter().chain(swap.bound.own.sequence_fits()).collect();
+    let mut all = vec![
+        undo_step_if(table(swap), &["dml.select_window"], vec![], fits),
         undo_step(
             table(swap),
             &["con.drop_check", "con.add_check_nv"],
             vec![if_column(swap.reverse, swap.old, &prove)],
         ),
         undo_step(table(swap), &["con.validate_check"], vec![if_column(swap.reverse, swap.old, &validate)]),
-        undo_step(table(swap), FACTS, back),
-    ]
+    ];
+    all.extend(swap.bound.rebuilt(swap.subject));
+    all.push(undo_beside(undo_step(table(swap), FACTS, back), swap.bound.other_locks(swap.subject)));
+    all
 }
 
 /// Returns the statements after which the column's name belongs to `comes`, and what had it is `goes`.

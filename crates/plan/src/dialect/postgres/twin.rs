@@ -1,4 +1,4 @@
-//! Indexes on a column that changes its type: each gets a twin on the copy, built while the application runs.
+//! Indexes on a column that is renamed: each gets a twin on the copy, built while the application runs.
 
 use segue_model::catalog::{Index, IndexKey};
 use segue_model::ident::{Ident, TableName};
@@ -19,8 +19,6 @@ pub(super) struct Twin {
     pub(super) index: TableName,
     /// The twin's name until the swap.
     pub(super) twin: TableName,
-    /// The index's name after the swap.
-    pub(super) aside: TableName,
     /// Both are unique.
     pub(super) unique: bool,
     create: Sql,
@@ -55,7 +53,6 @@ fn twin(retype: &Retype<'_>, index: &Index, names: &Names<'_>, new: &Ident) -> R
         create: create(retype, index, &twin, new),
         index: place(index.name.clone()),
         twin: place(twin),
-        aside: place(names.beside(&index.name, "aside")),
         unique: index.unique,
     })
 }
@@ -141,20 +138,6 @@ impl Twin {
         };
         Step { on_interrupted: vec![drop], ..work.step() }
     }
-
-    /// Returns the statements by which the twin takes the index's name.
-    pub(super) fn exchange(&self) -> [Sql; 2] {
-        [rename(&self.index, &self.aside.name), rename(&self.twin, &self.index.name)]
-    }
-
-    /// Returns the statements by which the index has its name again.
-    pub(super) fn exchange_back(&self) -> [Sql; 2] {
-        [rename(&self.index, &self.twin.name), rename(&self.aside, &self.index.name)]
-    }
-}
-
-fn rename(index: &TableName, to: &Ident) -> Sql {
-    sql("ALTER INDEX {index} RENAME TO {to}", &[("index", Hole::Table(index)), ("to", Hole::Name(to))])
 }
 
 /// Returns the condition that every twin is built; `None` when there is none.

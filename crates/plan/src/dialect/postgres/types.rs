@@ -49,8 +49,8 @@ const WIDENINGS: &[(&str, &str)] = &[
     ("varchar", "text"),
 ];
 
-/// Type changes under the same name that old and new code both bear: the cast is transparent both ways; from, to.
-const TRANSPARENT: &[(&str, &str)] = &[("int2", "int8"), ("int4", "int8"), ("int2", "int4")];
+/// Whole numbers, each wider than the one before: a cast to a wider one is transparent to old and new code.
+const WHOLE: &[&str] = &["int2", "int4", "int8"];
 
 /// Types whose values are equal only when their bits are. Not among them: numbers with a scale, floats, `bpchar`,
 /// intervals, and whatever holds other values.
@@ -183,10 +183,19 @@ impl Resolved {
         }
     }
 
-    /// Returns whether a column of this type may become `to` under the same name.
+    /// Returns whether a column of this type may become `to` under the same name: old and new code bear either, and no value is
+    /// another one afterwards.
     pub(super) fn transparent_to(&self, to: &Resolved) -> bool {
         let plain = self.schema == "pg_catalog" && to.schema == "pg_catalog";
-        plain && TRANSPARENT.contains(&(self.name.as_str(), to.name.as_str()))
+        let place = |kind: &Resolved| WHOLE.iter().position(|name| kind.name == *name);
+        let text = |kind: &Resolved| matches!(kind.name.as_str(), "text" | "varchar");
+        let longer = match (self.modifiers.as_slice(), to.modifiers.as_slice()) {
+            (_, []) => true,
+            ([from], [to]) => to >= from,
+            _ => false,
+        };
+        let wider = place(self).zip(place(to)).is_some_and(|(from, to)| from < to);
+        plain && (wider || text(self) && text(to) && longer)
     }
 
     /// Returns the lowest and the highest whole number that the type holds.
@@ -268,9 +277,14 @@ mod tests {
     }
 
     #[test]
-    fn only_wider_integers_are_transparent() {
+    fn only_wider_integers_and_longer_texts_are_transparent() {
         assert!(of("int4", &[]).transparent_to(&of("int8", &[])));
         assert!(!of("int8", &[]).transparent_to(&of("int4", &[])));
+        assert!(of("varchar", &[5]).transparent_to(&of("varchar", &[9])));
+        assert!(of("varchar", &[5]).transparent_to(&of("text", &[])));
+        assert!(!of("varchar", &[9]).transparent_to(&of("varchar", &[5])));
+        assert!(!of("text", &[]).transparent_to(&of("varchar", &[5])));
+        assert!(!of("bpchar", &[5]).transparent_to(&of("text", &[])));
         assert!(!of("int4", &[]).transparent_to(&of("text", &[])));
     }
 }

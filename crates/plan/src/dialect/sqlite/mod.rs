@@ -32,7 +32,7 @@ use segue_model::probe::Probe;
 use segue_model::sql::{Hole, Quoting, Sql, StandardQuoting};
 
 use super::{Cost, Dialect, Planned};
-use crate::operation::{Context, Operation};
+use crate::operation::{Context, Operation, Retype};
 use crate::refusal::Refused;
 
 /// The dialect of SQLite.
@@ -67,6 +67,10 @@ impl Dialect for Sqlite {
             Operation::Native(native) => alone::plan(native, context),
         };
         planned.map_err(|refusal| refusal.at(operation.at()))
+    }
+
+    fn retypes_at_once(&self, _retype: &Retype<'_>) -> bool {
+        false
     }
 
     /// A rebuild copies the columns that its plan lists.

@@ -35,6 +35,7 @@ pub(super) static FACTS: &[Fact] = &[
     Fact::instant("con.add_fk_attached", SRE).breaking().locking(&[(REFERENCED, AE)]),
     // ONLY of a partitioned table, to which the indexes of its partitions are attached.
     Fact::instant("con.add_unique_only", AE).breaking().locking(&[(INDEX, AE)]),
+    Fact::instant("con.drop_pk", AE).breaking().locking(&[(INDEX, AE)]),
     Fact::instant("con.drop_unique", AE).breaking().locking(&[(INDEX, AE)]),
     Fact::instant("con.alter_fk_deferrable", AE),
     Fact::instant("con.alter_fk_not_enforced", AE).breaking().since(18).locking(&[(REFERENCED, AE)]),

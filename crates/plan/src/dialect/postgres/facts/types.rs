@@ -5,6 +5,8 @@ use segue_model::lock::LockMode::AccessExclusive as AE;
 use super::{Fact, PARTITIONS, REFERENCED, REFERENCING};
 
 pub(super) static FACTS: &[Fact] = &[
+    // The same bits, with a CHECK, a foreign key or a computed index on the column.
+    Fact::instant("type.checked_again", AE).scanning().rebuilding(),
     Fact::instant("type.varchar_widen", AE),
     Fact::instant("type.varchar_narrow", AE).rewriting().losing(),
     Fact::instant("type.varchar_unlimited", AE),

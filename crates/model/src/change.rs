@@ -7,6 +7,7 @@ mod naming;
 mod object;
 mod partition;
 mod rows;
+mod table;
 
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +22,7 @@ pub use naming::NamingChange;
 pub use object::{ObjectChange, ObjectUndo};
 pub use partition::{PartitionAction, PartitionChange};
 pub use rows::RowsChange;
+pub use table::{NewReference, NewTable, NewTableColumn};
 
 /// Where something stands in a file. Lines and columns count from 1; columns count characters.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -79,6 +81,8 @@ pub enum Change {
     CreateTable {
         /// The table.
         table: TableRef,
+        /// What the statement says of it, where that is read.
+        definition: Option<Box<NewTable>>,
     },
     /// A new index.
     CreateIndex {
@@ -199,7 +203,9 @@ pub enum Directive {
     },
     /// `depends ID`.
     Depends(MigrationId),
-    /// A directive that is known, and that this version does not carry out yet (`rows …`).
+    /// `rows addresses(user_id, street) from users(id, street) on addresses.user_id = users.id where …`.
+    Rows(RowsChange),
+    /// A directive that is known, and that this version does not carry out yet.
     NotYet(String),
 }
 
@@ -207,7 +213,7 @@ impl Change {
     /// Returns the table that it is about, where it names one.
     pub fn table(&self) -> Option<&TableRef> {
         match self {
-            Self::CreateTable { table }
+            Self::CreateTable { table, .. }
             | Self::CreateIndex { table, .. }
             | Self::AddColumn { table, .. }
             | Self::DropColumn { table, .. }
@@ -233,6 +239,7 @@ impl Change {
                 new.references.iter().map(|references| &references.table).collect()
             }
             Self::Partition(partition) => vec![&partition.partition],
+            Self::CreateTable { definition: Some(new), .. } => new.references.iter().map(|to| &to.table).collect(),
             Self::Rows(rows) => vec![&rows.into],
             _ => vec![],
         }

@@ -120,7 +120,10 @@ impl Reading<'_> {
             let start = self.statements[statement].span.0;
             let what = match found.what {
                 Wanted::Change(change) => Ok(change),
-                Wanted::Table { table, .. } => Ok(Change::CreateTable { table }),
+                Wanted::Table { table, .. } => {
+                    let definition = self.grammar.new_table(&self.statements[statement].text).map(Box::new);
+                    Ok(Change::CreateTable { table, definition })
+                }
                 Wanted::Index { index, table, columns } => {
                     let missing = columns.iter().filter_map(|column| created.missing(&table, column));
                     self.faults.extend(missing.map(|fault| fault.shifted(start)));

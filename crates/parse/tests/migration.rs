@@ -1,6 +1,6 @@
 //! Files in, pictures out.
 
-use segue_model::change::{Change, Directive, Migration, NewColumn};
+use segue_model::change::{Change, Directive, Migration, NewColumn, RowsChange};
 use segue_model::engine::Engine;
 use segue_model::expr::{Expr, Nullness};
 use segue_model::ident::{Ident, MigrationId};
@@ -51,7 +51,7 @@ fn of_problems(problems: &[Problem]) -> String {
 
 fn of_change(change: &Change) -> String {
     match change {
-        Change::CreateTable { table } => format!("create table {table}"),
+        Change::CreateTable { table, .. } => format!("create table {table}"),
         Change::CreateIndex { index, table } => {
             format!("create index {} on {table}", index.as_ref().map_or("(unnamed)", Ident::as_str))
         }
@@ -68,15 +68,30 @@ fn of_change(change: &Change) -> String {
         | Change::Index(_)
         | Change::Partition(_)
         | Change::Naming(_)
-        | Change::Object(_)
-        | Change::Rows(_) => {
+        | Change::Object(_) => {
             format!("{}{}", change.kind(), change.table().map_or(String::new(), |table| format!(" [{table}]")))
         }
+        Change::Rows(rows) => shown_rows(rows),
         Change::NotYet { what, table } => {
             format!("not yet {what}{}", table.as_ref().map_or(String::new(), |table| format!(" [{table}]")))
         }
         Change::Opaque { what } => format!("opaque {what}"),
     }
+}
+
+fn shown_rows(rows: &RowsChange) -> String {
+    let values = rows.columns.iter().zip(&rows.values).map(|(column, value)| format!("{column} = {}", of_expr(value)));
+    let on = rows.on.iter().map(|(into, from)| format!("{into} = {from}"));
+    let filter = rows.filter.as_ref().map_or(String::new(), |filter| format!(" where {}", of_expr(filter)));
+    let present = rows.present.iter().map(ToString::to_string);
+    format!(
+        "rows {} from {}: {} on [{}]{filter} present [{}]",
+        rows.into,
+        rows.from,
+        values.collect::<Vec<_>>().join(", "),
+        on.collect::<Vec<_>>().join(", "),
+        present.collect::<Vec<_>>().join(", ")
+    )
 }
 
 fn of_column(column: &NewColumn) -> String {
@@ -136,6 +151,7 @@ fn of_directive(directive: &Directive) -> String {
         Directive::Strategy(name) => format!("strategy {name}"),
         Directive::Allow { rule, reason } => format!("allow {rule} because {reason}"),
         Directive::Depends(id) => format!("depends {id}"),
+        Directive::Rows(rows) => shown_rows(rows),
         Directive::NotYet(what) => format!("not yet {what}"),
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use segue_model::catalog::{Catalog, Column, ConstraintKind, Table, TableKind};
-use segue_model::change::{Change, Directive, Located, Migration, NewColumn, Place, Statement};
+use segue_model::change::{Change, Directive, Located, Migration, NewColumn, NewTable, Place, RowsChange, Statement};
 use segue_model::expr::Expr;
 use segue_model::ident::{Ident, TableName, TableRef};
 use segue_model::nearest::nearest;
@@ -11,7 +11,7 @@ use segue_model::sql::TypeName;
 
 use crate::dialect::dialect;
 use crate::figures::{shown_type, typed_table};
-use crate::operation::{AsWritten, AsWrittenKind};
+use crate::operation::{AsWritten, AsWrittenKind, RowsInto};
 use crate::refusal::{Refusal, Refused};
 
 /// What a file wants, by table.
@@ -31,6 +31,18 @@ pub(crate) struct OfTable<'a> {
     pub(crate) dropped: Vec<Dropped<'a>>,
     pub(crate) retyped: Vec<Retyped<'a>>,
     pub(crate) alone: Vec<Alone<'a>>,
+    pub(crate) moved: Vec<Moved<'a>>,
+    /// How its columns follow from other tables, as the down file says.
+    pub(crate) back_from: Vec<&'a RowsChange>,
+}
+
+/// Rows of another table that follow from those of this one.
+pub(crate) struct Moved<'a> {
+    pub(crate) change: &'a RowsChange,
+    pub(crate) into: RowsInto<'a>,
+    /// `None` for a directive, whose place means nothing.
+    pub(crate) statement: Option<usize>,
+    pub(crate) at: &'a Place,
 }
 
 /// A change that stands by itself.
@@ -103,17 +115,18 @@ pub(crate) fn touched(migration: &Migration, catalog: &Catalog) -> Vec<TableName
     let named = files.flat_map(|file| {
         let changes =
             file.changes.iter().flat_map(|change| change.what.table().into_iter().chain(change.what.other_tables()));
-        changes.chain(file.directives.iter().filter_map(|directive| table_of_directive(&directive.what)))
+        changes.chain(file.directives.iter().flat_map(|directive| tables_of_directive(&directive.what)))
     });
     let found: BTreeSet<TableName> =
         named.filter_map(|table| catalog.find(table)).map(|table| table.name.clone()).collect();
     found.into_iter().collect()
 }
 
-fn table_of_directive(directive: &Directive) -> Option<&TableRef> {
+fn tables_of_directive(directive: &Directive) -> Vec<&TableRef> {
     match directive {
-        Directive::Forward { table, .. } | Directive::Back { table, .. } => Some(table),
-        Directive::Strategy(_) | Directive::Allow { .. } | Directive::Depends(_) | Directive::NotYet(_) => None,
+        Directive::Forward { table, .. } | Directive::Back { table, .. } => vec![table],
+        Directive::Rows(rows) => vec![&rows.from, &rows.into],
+        Directive::Strategy(_) | Directive::Allow { .. } | Directive::Depends(_) | Directive::NotYet(_) => vec![],
     }
 }
 
@@ -140,7 +153,8 @@ impl<'a> Reader<'a> {
     fn read_structure(&mut self) {
         for change in &self.migration.changes {
             match &change.what {
-                Change::CreateTable { table } => self.create_table(table, change),
+                Change::CreateTable { table, .. } => self.create_table(table, change),
+                Change::Rows(rows) => self.rows(rows, change.statement, &change.at),
                 Change::CreateIndex { index, table } => self.create_index(index.as_ref(), table, change),
                 Change::AddColumn { table, column } => self.add_column(table, column, change),
                 Change::DropColumn { table, column } => self.drop_column(table, column, change),
@@ -153,8 +167,7 @@ impl<'a> Reader<'a> {
                 | Change::Index(_)
                 | Change::Partition(_)
                 | Change::Naming(_)
-                | Change::Object(_)
-                | Change::Rows(_) => self.alone(change.what.table(), change),
+                | Change::Object(_) => self.alone(change.what.table(), change),
                 Change::NotYet { what, .. } => self.refuse(not_yet(what.clone(), LATER), &change.at),
                 Change::Opaque { what } => self.refuse(Refusal::Opaque { what: what.clone() }, &change.at),
             }
@@ -194,6 +207,7 @@ impl<'a> Reader<'a> {
                     self.forward(table, column, Transform { expr, statement: None, at });
                 }
                 Directive::Back { table, assignments } => self.backs(table, assignments, at, true),
+                Directive::Rows(rows) => self.rows(rows, None, at),
                 Directive::NotYet(what) => self.refuse(not_yet(what.clone(), LATER), at),
                 Directive::Strategy(_) | Directive::Allow { .. } | Directive::Depends(_) => {}
             }
@@ -205,8 +219,10 @@ impl<'a> Reader<'a> {
     fn read_down(&mut self) {
         let Some(down) = self.migration.down.as_deref() else { return };
         for change in &down.changes {
-            if let Change::Transform { table, assignments } = &change.what {
-                self.backs(table, assignments, &change.at, false);
+            match &change.what {
+                Change::Transform { table, assignments } => self.backs(table, assignments, &change.at, false),
+                Change::Rows(rows) => self.rows_back(rows),
+                _ => {}
             }
         }
         for directive in &down.directives {
@@ -215,10 +231,49 @@ impl<'a> Reader<'a> {
                     self.back(table, column, Transform { expr, statement: None, at: &directive.at }, false);
                 }
                 Directive::Back { table, assignments } => self.backs(table, assignments, &directive.at, true),
+                Directive::Rows(rows) => self.rows_back(rows),
                 Directive::NotYet(what) => self.refuse(not_yet(what.clone(), LATER), &directive.at),
                 Directive::Strategy(_) | Directive::Allow { .. } | Directive::Depends(_) => {}
             }
         }
+    }
+
+    /// Rows of one table that follow from those of another, which exists.
+    fn rows(&mut self, rows: &'a RowsChange, statement: Option<usize>, at: &'a Place) {
+        let into = match self.created_as(&rows.into).cloned() {
+            Some(name) => RowsInto::New { definition: self.definition(&name), name },
+            None => match self.catalog.find(&rows.into) {
+                Some(table) => RowsInto::Existing(table),
+                None => {
+                    let nearest = self.nearest_table(&rows.into);
+                    return self.refuse_once(Refusal::NoTable { table: rows.into.to_string(), nearest }, at);
+                }
+            },
+        };
+        match self.target(&rows.from, at) {
+            Target::Existing(of) => self.wanted.tables[of].moved.push(Moved { change: rows, into, statement, at }),
+            Target::New(name) => {
+                let what = format!("rows that follow from `{}`, which this file creates", name.name);
+                self.refuse(not_yet(what, "Leave it out: the table is empty."), at);
+            }
+            Target::Refused => {}
+        }
+    }
+
+    /// Returns what the file's CREATE TABLE says of a table.
+    fn definition(&self, name: &TableName) -> Option<&'a NewTable> {
+        let migration = self.migration;
+        migration.changes.iter().find_map(|change| match &change.what {
+            Change::CreateTable { table, definition } if self.created_as(table) == Some(name) => definition.as_deref(),
+            _ => None,
+        })
+    }
+
+    /// What the down file says of a table that this file leaves alone is between it and the state it starts from.
+    fn rows_back(&mut self, back: &'a RowsChange) {
+        let Some(table) = self.catalog.find(&back.into) else { return };
+        let of = self.wanted.tables.iter_mut().find(|of| of.table.name == table.name);
+        of.into_iter().for_each(|of| of.back_from.push(back));
     }
 
     fn create_table(&mut self, table: &TableRef, change: &'a Located<Change>) {
@@ -508,6 +563,8 @@ impl<'a> Reader<'a> {
                 dropped: vec![],
                 retyped: vec![],
                 alone: vec![],
+                moved: vec![],
+                back_from: vec![],
             });
             self.wanted.tables.len() - 1
         }))

@@ -56,6 +56,10 @@ fn shown(operation: &Operation<'_>) -> String {
             format!("pair {} ⇄ {}", new.collect::<Vec<_>>().join(", "), old.collect::<Vec<_>>().join(", "))
         }
         Operation::Retype(retype) => format!("retype {} to {}", retype.column.name, retype.to),
+        Operation::Rows(rows) => {
+            let moved: Vec<String> = rows.moved.iter().map(|column| column.name.to_string()).collect();
+            format!("rows of {} take {}", rows.into.name().name, moved.join(", "))
+        }
         Operation::Native(native) => format!("{} on its own, {:?}", native.change.kind(), native.stage),
     }
 }
@@ -290,7 +294,7 @@ fn what_a_later_version_does_is_refused_by_name() {
         .add("users", column("v", "uuid").default_expr(expr("gen_random_uuid()", &["-"], Nullness::Unknown)))
         .statement("ALTER TABLE a RENAME", vec![Change::NotYet { what: "RENAME COLUMN".into(), table: None }])
         .statement("DO $$", vec![Change::Opaque { what: "DO $$".into() }])
-        .directive(Directive::NotYet("rows".into()));
+        .directive(Directive::NotYet("later".into()));
     insta::assert_snapshot!(meaning(script), @r"
     line 1: not yet: DROP COLUMN `age` without a column that replaces it → Leave it out, or say what takes its place by an UPDATE of the new column that reads it.
     line 2: not yet: SET NOT NULL on `first_name`, a column that exists already → Leave it out of this file until Segue carries it out.
@@ -299,7 +303,7 @@ fn what_a_later_version_does_is_refused_by_name() {
     line 5: not yet: ADD COLUMN `v` with a DEFAULT that is not a constant → Add it without the DEFAULT and fill it by an UPDATE.
     line 6: not yet: RENAME COLUMN → Leave it out of this file until Segue carries it out.
     line 7: this SQL is not understood: `DO $$` → Write it as statements that Segue knows, one change a statement.
-    line 8: not yet: rows → Leave it out of this file until Segue carries it out.
+    line 8: not yet: later → Leave it out of this file until Segue carries it out.
     ");
 }
 

@@ -10,6 +10,7 @@ mod crash_crew;
 mod crash_orders;
 mod crash_points;
 mod crash_writes;
+mod extract;
 mod fault;
 mod fault_page;
 mod holders;

@@ -8,6 +8,7 @@ mod index;
 mod lex;
 mod name;
 mod naming;
+mod new_table;
 mod object;
 mod partition;
 mod rows;
@@ -16,6 +17,7 @@ mod syntax;
 #[cfg(test)]
 mod tests;
 
+use segue_model::change::NewTable;
 use segue_model::expr::Expr;
 use segue_model::ident::{Ident, TableRef};
 
@@ -65,6 +67,14 @@ impl Grammar for Postgres {
 
     fn expression(&self, text: &str, table: &TableRef) -> Result<Expr, Fault> {
         expr::read(text, table)
+    }
+
+    fn new_table(&self, text: &str) -> Option<NewTable> {
+        new_table::read(text)
+    }
+
+    fn present_columns(&self, condition: &str) -> Vec<Ident> {
+        rows::present_columns(condition)
     }
 
     fn name(&self, text: &str, token: &Token) -> Result<Ident, Fault> {

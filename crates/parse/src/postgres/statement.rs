@@ -88,9 +88,6 @@ impl Statement<'_> {
             "CREATE TABLE … PARTITION OF".to_owned()
         } else if !create.inh_relations.is_empty() {
             "CREATE TABLE … INHERITS".to_owned()
-        } else if let Some(other) = foreign_table(create, relation) {
-            // It locks the other table against writes, which `CREATE TABLE` alone never does.
-            format!("CREATE TABLE with a foreign key to `{other}`")
         } else {
             return Found { at: 0, what: Wanted::Table { table, columns: columns(create) } };
         };
@@ -217,22 +214,6 @@ fn mentions(elements: &[Node], listed: Vec<&[Token]>) -> Vec<Mention> {
         _ => None,
     };
     elements.iter().zip(listed).filter_map(of_element).collect()
-}
-
-/// Returns the name of another table that a foreign key of the new one points to.
-fn foreign_table(create: &CreateStmt, relation: &RangeVar) -> Option<String> {
-    let of_columns = create.table_elts.iter().filter_map(|node| match &node.node {
-        Some(NodeEnum::ColumnDef(column)) => Some(column.constraints.as_slice()),
-        _ => None,
-    });
-    let constraints = of_columns.flatten().chain(&create.table_elts).chain(&create.constraints);
-    constraints
-        .filter_map(|node| match &node.node {
-            Some(NodeEnum::Constraint(constraint)) => constraint.pktable.as_ref(),
-            _ => None,
-        })
-        .find(|other| (&other.schemaname, &other.relname) != (&relation.schemaname, &relation.relname))
-        .map(|other| other.relname.clone())
 }
 
 /// One command of an ALTER TABLE with the tokens between its commas.
@@ -390,7 +371,7 @@ fn constraints(column: &ColumnDef) -> impl Iterator<Item = &Constraint> {
     })
 }
 
-fn is_serial(spelled: &str) -> bool {
+pub(super) fn is_serial(spelled: &str) -> bool {
     ["serial", "bigserial", "smallserial", "serial2", "serial4", "serial8"].contains(&spelled)
 }
 

@@ -78,7 +78,7 @@ impl Fact {
 }
 
 use LockMode::{
-    AccessExclusive as AE, AccessShare as AS, None as NONE, RowExclusive as RE, Share as S, ShareRowExclusive as SRE,
+    AccessExclusive as AE, AccessShare as AS, None as NONE, RowExclusive as RE, RowShare as RS, Share as S, ShareRowExclusive as SRE,
     ShareUpdateExclusive as SUE,
 };
 
@@ -133,18 +133,22 @@ pub(super) static FACTS: &[Fact] = &[
     Fact::instant("tab.analyze", SUE),
     Fact::instant("tab.vacuum", SUE).outside_transactions(),
     Fact::instant("tab.create", NONE).losing(),
+    Fact::instant("tab.create_with_fk", NONE).losing().locking(&[("the referenced table", SRE)]),
+    Fact::instant("tab.drop_with_fk_out", AE).breaking().forever().locking(&[("the referenced table", AE)]),
     Fact::instant("tab.alter_new", AE),
     Fact::instant("tab.create_as", AS).scanning(),
     Fact::instant("tab.create_as_empty", AS),
     Fact::instant("tab.drop", AE).breaking().forever(),
     Fact::instant("trg.create", SRE),
     Fact::instant("trg.enable", SRE),
+    Fact::instant("trg.disable", SRE),
     Fact::instant("trg.drop", AE),
     Fact::instant("fn.create", NONE),
     Fact::instant("fn.replace", NONE),
     Fact::instant("fn.drop", NONE),
     Fact::instant("dml.update_all", RE).scanning().forever(),
     Fact::instant("dml.update_window", RE),
+    Fact::instant("dml.select_for_update", RS),
     Fact::instant("dml.select_window", AS),
     Fact::instant("dml.copy_window", AS),
     Fact::instant("dml.copy_rest", AS).scanning(),

@@ -1,12 +1,13 @@
 //! Statements that are safe as written.
 
-use segue_model::change::NewColumn;
+use segue_model::change::{Change, NewColumn};
 use segue_model::ident::{Ident, TableName};
+use segue_model::lock::{LockMode, RelationLock};
 use segue_model::probe::{Answer, Probe};
 use segue_model::sql::{Hole, Sql};
 use segue_model::step::{Action, Phase, Step, Undo};
 
-use super::work::{Work, undo_step};
+use super::work::{Work, beside, undo_beside, undo_step};
 use super::{asked, lookup, sql};
 use crate::dialect::Planned;
 use crate::operation::{AsWritten, AsWrittenKind, Context};
@@ -68,7 +69,8 @@ pub(super) fn plan(written: &AsWritten<'_>, context: &Context<'_>) -> Result<Pla
         AsWrittenKind::CreateTable { schema, name } => {
             schema_exists(schema, context)?;
             let table = TableName { schema: schema.clone(), name: name.clone() };
-            Ok(Planned { steps: vec![create_table(written, &table)], ..Planned::default() })
+            let parents = referenced(written, &table, context);
+            Ok(Planned { steps: vec![create_table(written, &table, &parents)], ..Planned::default() })
         }
         AsWrittenKind::CreateIndex { index, schema, table } => {
             let table = TableName { schema: schema.clone(), name: table.clone() };
@@ -122,20 +124,41 @@ fn domain(column: &NewColumn) -> Refusal {
     }
 }
 
-fn create_table(written: &AsWritten<'_>, table: &TableName) -> Step {
+/// Returns the tables that exist already and to which the new one's foreign keys point.
+fn referenced(written: &AsWritten<'_>, table: &TableName, context: &Context<'_>) -> Vec<TableName> {
+    let definitions = context.migration.changes.iter().filter(|change| change.at == *written.at);
+    let definitions = definitions.filter_map(|change| match &change.what {
+        Change::CreateTable { definition, .. } => definition.as_deref(),
+        _ => None,
+    });
+    let named = definitions.flat_map(|definition| &definition.references);
+    let found = named.filter_map(|reference| context.catalog.find(&reference.table)).map(|found| found.name.clone());
+    let mut once: Vec<TableName> = found.filter(|found| found != table).collect();
+    once.sort();
+    once.dedup();
+    once
+}
+
+/// A foreign key makes triggers on the table that it points to, and takes them away again.
+fn create_table(written: &AsWritten<'_>, table: &TableName, parents: &[TableName]) -> Step {
     let drop = sql("DROP TABLE IF EXISTS {table}", &[("table", Hole::Table(table))]);
-    Work {
+    let (made, gone): (&'static [&'static str], &'static [&'static str]) = match parents {
+        [] => (&["tab.create"], &["tab.drop"]),
+        _ => (&["tab.create_with_fk"], &["tab.drop_with_fk_out"]),
+    };
+    let of_parents = |mode| parents.iter().map(|parent| RelationLock { relation: parent.clone(), mode }).collect();
+    let work = Work {
         phase: Phase::Expand,
         title: format!("create the table {table}"),
         action: Action::Sql(vec![Sql::verbatim(written.statement)]),
-        facts: &["tab.create"],
+        facts: made,
         table,
         undo: Undo::Lossy {
-            steps: vec![undo_step(table, &["tab.drop"], vec![drop])],
+            steps: vec![undo_beside(undo_step(table, gone, vec![drop]), of_parents(LockMode::AccessExclusive))],
             loses: format!("the rows written to {table}"),
         },
-    }
-    .step()
+    };
+    beside(work.step(), of_parents(LockMode::ShareRowExclusive))
 }
 
 /// The table is this file's own, so its index goes with it.

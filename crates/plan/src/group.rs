@@ -13,7 +13,8 @@ use crate::operation::{
 use crate::refusal::{Refusal, Refused};
 use crate::transform::{not_total, respell};
 use crate::wanted::{
-    Added, Alone, Dropped, Moved, OfTable, Retyped, Transform, in_primary_key, no_column, not_synced_yet, not_yet, wanted,
+    Added, Alone, Dropped, Moved, OfTable, Retyped, Transform, in_primary_key, no_column, not_synced_yet, not_yet,
+    wanted,
 };
 
 /// Returns the operations that a file means, in file order.

@@ -250,6 +250,9 @@ impl<'a> Reader<'a> {
                 }
             },
         };
+        if self.is_both_ways(rows) {
+            return self.refuse_once(both_ways(&rows.from, &rows.into), at);
+        }
         match self.target(&rows.from, at) {
             Target::Existing(of) => self.wanted.tables[of].moved.push(Moved { change: rows, into, statement, at }),
             Target::New(name) => {
@@ -258,6 +261,20 @@ impl<'a> Reader<'a> {
             }
             Target::Refused => {}
         }
+    }
+
+    /// Returns whether the file lets rows of both tables follow from those of the other.
+    fn is_both_ways(&self, rows: &RowsChange) -> bool {
+        let changes = self.migration.changes.iter().filter_map(|change| match &change.what {
+            Change::Rows(other) => Some(other),
+            _ => None,
+        });
+        let directives = self.migration.directives.iter().filter_map(|directive| match &directive.what {
+            Directive::Rows(other) => Some(other),
+            _ => None,
+        });
+        let same = |one: &TableRef, other: &TableRef| self.catalog.same(&one.name, &other.name);
+        changes.chain(directives).any(|other| same(&other.into, &rows.from) && same(&other.from, &rows.into))
     }
 
     /// Returns what the file's CREATE TABLE says of a table.
@@ -611,6 +628,19 @@ pub(crate) fn no_column<'n>(table: &Table, column: &Ident, names: impl IntoItera
         table: table.name.name.to_string(),
         column: column.to_string(),
         nearest: nearest(column.as_str(), names).map(shown),
+    }
+}
+
+/// Two tables that write each other wait for each other.
+fn both_ways(one: &TableRef, other: &TableRef) -> Refusal {
+    // The same words wherever it is met.
+    let (one, other) = if one.name <= other.name { (one, other) } else { (other, one) };
+    Refusal::Impossible {
+        what: format!("rows of `{one}` and `{other}` that follow from each other at the same time"),
+        why: "a write to one locks a row of the other, so that two clients that write the same row through both wait for each \
+              other, and the server ends one of them"
+            .to_owned(),
+        instead: "Say the one direction here, and the way back in the down file: it is followed from flip on.".to_owned(),
     }
 }
 

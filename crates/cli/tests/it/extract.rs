@@ -169,7 +169,8 @@ fn until_flip_the_old_table_writes_the_new_one() {
         case.go_to("ready");
         case.client.batch("INSERT INTO users VALUES (501, 'n', 's', 'c'), (502, 'n', NULL, 'c')");
         assert_eq!((case.of(501), case.of(502)), ("s|c / s|c".to_owned(), "∅|c / none".to_owned()));
-        case.client.batch("UPDATE users SET street = 'other' WHERE id = 501; UPDATE users SET street = 's2' WHERE id = 502");
+        case.client
+            .batch("UPDATE users SET street = 'other' WHERE id = 501; UPDATE users SET street = 's2' WHERE id = 502");
         assert_eq!((case.of(501), case.of(502)), ("other|c / other|c".to_owned(), "s2|c / s2|c".to_owned()));
         let id = "SELECT id FROM addresses WHERE user_id = 501";
         let before = case.client.value(id);
@@ -202,11 +203,15 @@ fn from_flip_on_the_new_table_writes_the_old_one_and_old_code_goes_on() {
     for server in segue_testkit::each_postgres() {
         let mut case = Case::addresses(server);
         case.go_to("flip");
-        case.client.batch("INSERT INTO users (id, name) VALUES (501, 'n'); INSERT INTO addresses (user_id, street) VALUES (501, 's')");
+        case.client.batch(
+            "INSERT INTO users (id, name) VALUES (501, 'n'); INSERT INTO addresses (user_id, street) VALUES (501, 's')",
+        );
         assert_eq!(case.of(501), "s|∅ / s|∅");
         case.client.batch("UPDATE addresses SET city = 'c' WHERE user_id = 501");
         assert_eq!(case.of(501), "s|c / s|c");
-        case.client.batch("INSERT INTO users (id, name) VALUES (502, 'n'); UPDATE addresses SET user_id = 502 WHERE user_id = 501");
+        case.client.batch(
+            "INSERT INTO users (id, name) VALUES (502, 'n'); UPDATE addresses SET user_id = 502 WHERE user_id = 501",
+        );
         assert_eq!((case.of(501), case.of(502)), ("∅|∅ / none".to_owned(), "s|c / s|c".to_owned()));
         case.client.batch("DELETE FROM addresses WHERE user_id = 502");
         assert_eq!(case.of(502), "∅|∅ / none");
@@ -214,8 +219,13 @@ fn from_flip_on_the_new_table_writes_the_old_one_and_old_code_goes_on() {
         case.client.batch("INSERT INTO addresses (user_id, city) VALUES (502, 'only a city')");
         assert_eq!(case.of(502), "∅|only a city / ∅|only a city");
         // Old code.
-        case.client.batch("INSERT INTO users VALUES (503, 'n', 'old', 'code'); UPDATE users SET city = 'changed' WHERE id = 1");
-        assert_eq!((case.of(503), case.of(1)), ("old|code / old|code".to_owned(), "street 1|changed / street 1|changed".to_owned()));
+        case.client.batch(
+            "INSERT INTO users VALUES (503, 'n', 'old', 'code'); UPDATE users SET city = 'changed' WHERE id = 1",
+        );
+        assert_eq!(
+            (case.of(503), case.of(1)),
+            ("old|code / old|code".to_owned(), "street 1|changed / street 1|changed".to_owned())
+        );
         case.client.batch("UPDATE users SET street = NULL WHERE id = 503; UPDATE users SET street = 'new' WHERE id = 3; DELETE FROM users WHERE id = 2");
         assert_eq!((case.of(503), case.of(3)), ("∅|code / none".to_owned(), "new|city 3 / new|city 3".to_owned()));
         case.run("verify");
@@ -225,7 +235,10 @@ fn from_flip_on_the_new_table_writes_the_old_one_and_old_code_goes_on() {
         assert_eq!(hidden.as_deref(), Some("hidden"));
         case.run("rollback --new-version-stopped");
         let users = case.users();
-        assert!(users.contains(&"1|hidden|changed".to_owned()) && users.contains(&"502|∅|only a city".to_owned()), "{users:?}");
+        assert!(
+            users.contains(&"1|hidden|changed".to_owned()) && users.contains(&"502|∅|only a city".to_owned()),
+            "{users:?}"
+        );
     }
 }
 
@@ -254,13 +267,18 @@ fn what_somebody_changes_behind_the_triggers_is_found_and_mended_from_the_truth(
             assert!(found.stderr.contains(key), "{key}: {}", found.stderr);
         }
         case.run("verify --repair");
-        assert_eq!((case.of(5), case.of(7)), ("drifted|city 5 / drifted|city 5".to_owned(), "street 7|city 7 / street 7|city 7".to_owned()));
+        assert_eq!(
+            (case.of(5), case.of(7)),
+            ("drifted|city 5 / drifted|city 5".to_owned(), "street 7|city 7 / street 7|city 7".to_owned())
+        );
         assert_eq!((case.of(8), case.of(9999)), ("∅|∅ / none".to_owned(), "none".to_owned()));
         case.client.batch("ALTER TABLE addresses ADD FOREIGN KEY (user_id) REFERENCES users (id)");
         case.run("flip");
         let enable = case.lines(states).join(";");
-        case.client.batch("ALTER TABLE users DISABLE TRIGGER USER; ALTER TABLE addresses DISABLE TRIGGER USER;
-            UPDATE users SET street = 'drifted again' WHERE id = 5; UPDATE users SET street = 'invented' WHERE id = 8");
+        case.client.batch(
+            "ALTER TABLE users DISABLE TRIGGER USER; ALTER TABLE addresses DISABLE TRIGGER USER;
+            UPDATE users SET street = 'drifted again' WHERE id = 5; UPDATE users SET street = 'invented' WHERE id = 8",
+        );
         case.client.batch(&enable);
         assert_eq!(case.project.segue.run(&["verify"]).code, 6);
         case.run("verify --repair");
@@ -272,11 +290,16 @@ fn what_somebody_changes_behind_the_triggers_is_found_and_mended_from_the_truth(
 fn a_role_without_rights_on_the_new_table_goes_on_writing_the_old_one() {
     for server in segue_testkit::each_postgres() {
         let mut case = Case::addresses(server);
-        let role = case.client.value("SELECT 'writer_' || oid FROM pg_database WHERE datname = current_database()").expect("a name");
+        let role = case
+            .client
+            .value("SELECT 'writer_' || oid FROM pg_database WHERE datname = current_database()")
+            .expect("a name");
         case.client.batch(&format!("CREATE ROLE {role}; GRANT SELECT, INSERT, UPDATE, DELETE ON users TO {role}"));
         case.go_to("flip");
-        case.client.batch(&format!("SET ROLE {role}; SET search_path = pg_temp; INSERT INTO public.users VALUES (501, 'n', 's', 'c');
-            UPDATE public.users SET city = 'd' WHERE id = 501; RESET ROLE; RESET search_path"));
+        case.client.batch(&format!(
+            "SET ROLE {role}; SET search_path = pg_temp; INSERT INTO public.users VALUES (501, 'n', 's', 'c');
+            UPDATE public.users SET city = 'd' WHERE id = 501; RESET ROLE; RESET search_path"
+        ));
         assert_eq!(case.of(501), "s|d / s|d");
         case.client.batch(&format!("GRANT SELECT, INSERT, UPDATE, DELETE ON addresses TO {role}; REVOKE ALL ON users FROM {role};
             SET ROLE {role}; UPDATE addresses SET city = 'e' WHERE user_id = 501; RESET ROLE; DROP OWNED BY {role}; DROP ROLE {role}"));
@@ -289,12 +312,12 @@ fn composite_keys_hostile_names_and_values_that_may_not_be_null() {
     let setup = r#"CREATE SCHEMA "od""d"; CREATE TABLE "od""d"."us'ers" (b int, "A a" text, "we""ird" varchar(40) NOT NULL DEFAULT 'd''e', n int NOT NULL,
           PRIMARY KEY ("A a", b));
         INSERT INTO "od""d"."us'ers" SELECT n, 'k' || n % 7, 'v''' || n, n * 2 FROM generate_series(1, 300) AS n"#;
-    let up = r#"CREATE TABLE "od""d"."new {t}" (x int, y text, "v v" varchar(40) NOT NULL, n int NOT NULL, double int, note text,
+    let up = r#"CREATE TABLE "od""d"."new {t}" (x int, y text, "v v" varchar(40) NOT NULL, n int NOT NULL, double text, note text,
           PRIMARY KEY (y, x), FOREIGN KEY (y, x) REFERENCES "od""d"."us'ers" ("A a", b) ON DELETE CASCADE);
-        -- segue: rows "od""d"."new {t}"(y, x, "v v", n, double) from "od""d"."us'ers"("A a", b, "we""ird", n, n + n) on "od""d"."new {t}".y = "od""d"."us'ers"."A a" and "od""d"."us'ers".b = "od""d"."new {t}".x
+        -- segue: rows "od""d"."new {t}"(y, x, "v v", n, double) from "od""d"."us'ers"("A a", b, "we""ird", n, "A a" || '!') on "od""d"."new {t}".y = "od""d"."us'ers"."A a" and "od""d"."us'ers".b = "od""d"."new {t}".x where n >= 2
         ALTER TABLE "od""d"."us'ers" DROP COLUMN "we""ird", DROP COLUMN n;"#;
     let by_hand = format!(
-        "{up} INSERT INTO \"od\"\"d\".\"new {{t}}\" (y, x, \"v v\", n, double) VALUES ('k1', 1, 'v', 1, 2)"
+        "{up} INSERT INTO \"od\"\"d\".\"new {{t}}\" (y, x, \"v v\", n, double) VALUES ('k1', 1, 'v', 1, 'k1!')"
     );
     for server in segue_testkit::each_postgres() {
         let catalog_of = |url: &str| dump::without(dump::postgres::catalog(url, "od\"d"), dump::SEQUENCE_VALUE);
@@ -309,7 +332,11 @@ fn composite_keys_hostile_names_and_values_that_may_not_be_null() {
         // New code knows nothing of the old columns.
         case.client.batch(r#"INSERT INTO "od""d"."us'ers" ("A a", b) VALUES ('new', 1)"#);
         let closed = case.project.segue.run(&["rollback", "--new-version-stopped"]);
-        assert_eq!(closed.code, 5, "a row without the old value keeps NOT NULL from being set: {}{}", closed.stdout, closed.stderr);
+        assert_eq!(
+            closed.code, 5,
+            "a row without the old value keeps NOT NULL from being set: {}{}",
+            closed.stdout, closed.stderr
+        );
         case.client.batch(r#"INSERT INTO "od""d"."new {t}" (y, x, "v v", n) VALUES ('new', 1, 'x', 7)"#);
         case.client.batch(r#"DELETE FROM "od""d"."us'ers" WHERE "A a" = 'new'"#);
         case.run("rollback --new-version-stopped");
@@ -317,7 +344,9 @@ fn composite_keys_hostile_names_and_values_that_may_not_be_null() {
         assert_eq!(dump::postgres::rows(&case.url, r#""od""d"."us'ers""#, "1, 2"), rows);
         case.go_to("end");
         dump::assert_same(&must, &catalog_of(&case.url));
-        let wrong = case.client.value(r#"SELECT count(*) FROM "od""d"."new {t}" WHERE double <> n + n OR "v v" <> 'v''' || x OR n <> x * 2"#);
+        let wrong = case.client.value(
+            r#"SELECT count(*) FROM "od""d"."new {t}" WHERE double <> y || '!' OR "v v" <> 'v''' || x OR n <> x * 2"#,
+        );
         assert_eq!(wrong.as_deref(), Some("0"));
         let count = case.client.value(r#"SELECT count(*) FROM "od""d"."new {t}""#);
         assert_eq!(count.as_deref(), Some("300"));

@@ -128,7 +128,9 @@ fn only_table(node: &Node) -> Option<(TableRef, TableRef)> {
 fn of_relation(relation: &RangeVar) -> Option<(TableRef, TableRef)> {
     let table = name::table(relation)?;
     let named = match &relation.alias {
-        Some(alias) if alias.colnames.is_empty() => TableRef { schema: None, name: Ident::new(&*alias.aliasname).ok()? },
+        Some(alias) if alias.colnames.is_empty() => {
+            TableRef { schema: None, name: Ident::new(&*alias.aliasname).ok()? }
+        }
         Some(_) => return None,
         None => table.clone(),
     };

@@ -44,10 +44,14 @@ fn old_client(url: &str, number: usize, seed: u64, end: &AtomicBool) -> Done {
             1 | 2 => format!(
                 "INSERT INTO users VALUES ({any}, 'n', {street}, {city}) ON CONFLICT (id) DO UPDATE SET street = EXCLUDED.street"
             ),
-            3 => format!("UPDATE users SET id = id + 10000 WHERE id = {any} AND NOT EXISTS (SELECT FROM users WHERE id = {any} + 10000)"),
+            3 => format!(
+                "UPDATE users SET id = id + 10000 WHERE id = {any} AND NOT EXISTS (SELECT FROM users WHERE id = {any} + 10000)"
+            ),
             4 => format!("UPDATE users SET name = name || '!' WHERE id BETWEEN {any} AND {any} + 5"),
             5 => format!("BEGIN; UPDATE users SET street = {street} WHERE id = {any}; ROLLBACK"),
-            6 => format!("BEGIN; UPDATE users SET city = {city} WHERE id = {hot}; UPDATE users SET street = {street} WHERE id = {hot}; COMMIT"),
+            6 => format!(
+                "BEGIN; UPDATE users SET city = {city} WHERE id = {hot}; UPDATE users SET street = {street} WHERE id = {hot}; COMMIT"
+            ),
             _ => format!("UPDATE users SET street = {street}, city = {city} WHERE id = {hot}"),
         };
         note(&mut client, &sql, &mut done);
@@ -90,10 +94,12 @@ fn note(client: &mut Client, sql: &str, done: &mut Done) {
 }
 
 /// Rows whose two shapes do not agree, by a query that knows nothing of ours.
-const BEFORE: &str = "SELECT coalesce(u.id, a.user_id)::text FROM users AS u FULL JOIN addresses AS a ON a.user_id = u.id
+const BEFORE: &str =
+    "SELECT coalesce(u.id, a.user_id)::text FROM users AS u FULL JOIN addresses AS a ON a.user_id = u.id
     WHERE CASE WHEN u.street IS NULL THEN a.user_id IS NOT NULL
       ELSE a.user_id IS NULL OR a.street IS DISTINCT FROM u.street OR a.city IS DISTINCT FROM u.city END";
-const AFTER: &str = "SELECT coalesce(u.id, a.user_id)::text FROM users AS u FULL JOIN addresses AS a ON a.user_id = u.id
+const AFTER: &str =
+    "SELECT coalesce(u.id, a.user_id)::text FROM users AS u FULL JOIN addresses AS a ON a.user_id = u.id
     WHERE CASE WHEN a.user_id IS NULL THEN u.street IS NOT NULL
       ELSE u.id IS NULL OR a.street IS DISTINCT FROM u.street OR a.city IS DISTINCT FROM u.city END";
 
@@ -108,9 +114,8 @@ fn no_write_is_lost_or_fails_while_rows_move_and_after_the_direction_turned() {
         let url = case.url.clone();
         let done = std::thread::scope(|scope| {
             let (url, end) = (&url, &end);
-            let clients: Vec<_> = (0..4)
-                .map(|number| scope.spawn(move || old_client(url, number, seed + number as u64, end)))
-                .collect();
+            let clients: Vec<_> =
+                (0..4).map(|number| scope.spawn(move || old_client(url, number, seed + number as u64, end))).collect();
             case.go_to("ready");
             let until = Instant::now() + Duration::from_secs(2);
             while Instant::now() < until {
@@ -131,7 +136,9 @@ fn no_write_is_lost_or_fails_while_rows_move_and_after_the_direction_turned() {
             };
             (of(clients), of(new))
         });
-        let sum = |of: &[Done]| (of.iter().map(|one| one.writes).sum::<u64>(), of.iter().map(|one| one.deadlocks).sum::<u64>());
+        let sum = |of: &[Done]| {
+            (of.iter().map(|one| one.writes).sum::<u64>(), of.iter().map(|one| one.deadlocks).sum::<u64>())
+        };
         println!("PostgreSQL {}: old {:?}, new {:?} (writes, deadlocks)", server.major(), sum(&done.0), sum(&done.1));
         assert!(sum(&done.0).0 > 100 && sum(&done.1).0 > 100, "{done:?}");
         case.run("verify");

@@ -78,8 +78,8 @@ impl Fact {
 }
 
 use LockMode::{
-    AccessExclusive as AE, AccessShare as AS, None as NONE, RowExclusive as RE, RowShare as RS, Share as S, ShareRowExclusive as SRE,
-    ShareUpdateExclusive as SUE,
+    AccessExclusive as AE, AccessShare as AS, None as NONE, RowExclusive as RE, RowShare as RS, Share as S,
+    ShareRowExclusive as SRE, ShareUpdateExclusive as SUE,
 };
 
 /// Every fact that is known.

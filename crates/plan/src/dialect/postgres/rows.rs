@@ -95,13 +95,17 @@ fn notes(moving: &Moving<'_>) -> Vec<String> {
     let (source, target) = (&moving.source.name, &moving.target);
     let old = listed(moving.old.iter().map(|old| &old.column.name));
     let mut notes = vec![
-        format!("until contract an INSERT or DELETE of {source}, and an UPDATE of {old}, writes {target} too, in the same transaction"),
+        format!(
+            "until contract an INSERT or DELETE of {source}, and an UPDATE of {old}, writes {target} too, in the same transaction"
+        ),
         format!("until flip every write to {target} but ours fails, and its message says so"),
         format!(
             "from flip on a write to {target} writes {source} too, whose triggers run; what old code writes to {old} is carried \
-             over, but where both shapes write a row at once the new one wins"
+             over, but where somebody holds the row of the new table locked at that moment its values win"
         ),
-        format!("until contract a row of {source} that is deleted takes its row of {target} along, whatever the foreign key says"),
+        format!(
+            "until contract a row of {source} that is deleted takes its row of {target} along, whatever the foreign key says"
+        ),
         select_star(source),
     ];
     if moving.old.iter().any(|old| old.column.not_null || old.column.default.is_some()) {
@@ -111,7 +115,9 @@ fn notes(moving: &Moving<'_>) -> Vec<String> {
         ));
     }
     if !moving.source.publications.is_empty() {
-        notes.push(format!("{source} is published, and {target} is not: subscribers miss what moves until it is published too"));
+        notes.push(format!(
+            "{source} is published, and {target} is not: subscribers miss what moves until it is published too"
+        ));
     }
     notes.extend(user_trigger::notes(moving.source).into_iter().filter(|note| !note.starts_with("the backfill")));
     notes

@@ -4,7 +4,7 @@
 //! new table, and nothing else of that table may refuse it; and the other way round from flip on.
 
 use segue_model::catalog::{Column, Index, Table};
-use segue_model::change::{Change, Directive, NewTable, NewTableColumn, RowsChange};
+use segue_model::change::{Change, NewTable, NewTableColumn};
 use segue_model::expr::{Expr, Nullness, Part};
 use segue_model::ident::{Ident, TableName};
 use segue_model::probe::Probe;
@@ -35,12 +35,14 @@ pub(super) fn probes(rows: &Rows<'_>, context: &Context<'_>) -> Result<Vec<Probe
         return Ok(open);
     }
     let lookup = shape.names().resolve(context)?;
-    let values = shape.carried.iter().map(|(column, _, expr)| {
-        asked::result_probe(shape.target, column, expr, &shape.source_types, &lookup)
-    });
-    let backs = shape.old.iter().map(|(column, back)| {
-        asked::result_probe(&rows.from.name, &column.name, back, &shape.target_types, &lookup)
-    });
+    let values = shape
+        .carried
+        .iter()
+        .map(|(column, _, expr)| asked::result_probe(shape.target, column, expr, &shape.source_types, &lookup));
+    let backs = shape
+        .old
+        .iter()
+        .map(|(column, back)| asked::result_probe(&rows.from.name, &column.name, back, &shape.target_types, &lookup));
     open.extend(values.chain(backs));
     open.extend(shape.taken().map(|taken| steady::probe(taken, &shape.source_types, &lookup)));
     Ok(open)
@@ -57,7 +59,7 @@ pub(super) fn moving<'a>(rows: &'a Rows<'a>, context: &Context<'a>) -> Result<Mo
     for taken in shape.taken() {
         steady::gate(taken, &shape.source_types, &lookup, context)?;
     }
-    shape.filter_is_steady(&lookup)?;
+    shape.filter_never_raises()?;
     let moving = Moving {
         source: rows.from,
         target: shape.target.clone(),
@@ -90,12 +92,13 @@ struct Shape<'a> {
     old: Vec<(&'a Column, Expr)>,
     source_types: Types<'a>,
     target_types: Types<'a>,
+    /// The name by which the condition is asked about, and its type.
+    condition: (Ident, TypeName),
 }
 
 impl<'a> Shape<'a> {
     fn of(rows: &'a Rows<'a>, context: &Context<'a>) -> Result<Self, Refusal> {
         let (target, definition) = new_table(rows)?;
-        one_way(rows, context)?;
         plain(rows, definition, context)?;
         let key = key(rows, definition)?;
         written(rows, definition)?;
@@ -109,7 +112,9 @@ impl<'a> Shape<'a> {
         let old = old.collect::<Result<Vec<_>, Refusal>>()?;
         let source_types: Types<'a> = rows.from.columns.iter().map(|c| (&c.name, &c.type_name)).collect();
         let typed = definition.columns.iter().filter_map(|c| Some((&c.name, c.type_name.as_ref()?)));
-        Ok(Self { rows, target, definition, key, carried, old, source_types, target_types: typed.collect() })
+        let condition = (Ident::known("where"), TypeName::spelled("pg_catalog.bool"));
+        let target_types = typed.collect();
+        Ok(Self { rows, target, definition, key, carried, old, source_types, target_types, condition })
     }
 
     fn names(&self) -> Looked<'_> {
@@ -125,28 +130,30 @@ impl<'a> Shape<'a> {
         let of_carried = self.carried.iter().map(|(_, kind, _)| *kind);
         let of_from = self.key.iter().map(|(_, from)| &from.type_name);
         let types = of_source.chain(of_target).chain(of_old).chain(of_key).chain(of_carried).chain(of_from);
+        let types = types.chain([&self.condition.1]);
         Looked { exprs, types: types.collect() }
     }
 
     fn taken(&self) -> impl Iterator<Item = Taken<'_>> {
-        self.carried.iter().map(|(column, kind, expr)| Taken { table: self.target, column, kind, expr })
+        let values = self.carried.iter().map(|(column, kind, expr)| Taken { table: self.target, column, kind, expr });
+        values.chain(self.rows.change.filter.as_ref().map(|expr| Taken {
+            table: self.target,
+            column: &self.condition.0,
+            kind: &self.condition.1,
+            expr,
+        }))
     }
 
-    /// The backfill decides by our settings which rows have one, the triggers by the application's.
-    fn filter_is_steady(&self, lookup: &Lookup) -> Result<(), Refusal> {
-        let Some(filter) = &self.rows.change.filter else { return Ok(()) };
-        let unstable = lookup.unstable(filter);
-        if unstable.is_empty() && !filter.can_raise {
-            return Ok(());
+    /// A condition that raises an error would let the write fail that it is asked of.
+    fn filter_never_raises(&self) -> Result<(), Refusal> {
+        match self.rows.change.filter.as_ref().filter(|filter| filter.can_raise) {
+            None => Ok(()),
+            Some(filter) => Err(Refusal::Impossible {
+                what: format!("the condition `{}`", filter.source),
+                why: "it may raise an error, and the write of a row would fail with it".to_owned(),
+                instead: "Compare the columns as they are stored.".to_owned(),
+            }),
         }
-        Err(Refusal::Impossible {
-            what: format!("the condition `{}`", filter.source),
-            why: match unstable.first() {
-                Some(name) => format!("`{}` depends on settings of whoever writes", name.name),
-                None => "it may raise an error, and the write of a row would fail with it".to_owned(),
-            },
-            instead: "Compare the columns as they are stored.".to_owned(),
-        })
     }
 
     fn key_pairs(&self, lookup: &Lookup) -> Result<Vec<KeyPair>, Refusal> {
@@ -201,31 +208,6 @@ fn new_table<'a>(rows: &'a Rows<'a>) -> Result<(&'a TableName, &'a NewTable), Re
         RowsInto::Existing(table) => Err(Refusal::NotYet {
             what: format!("moving columns to rows of {}, which exists already", table.name),
             instead: "Move them to a table that this file creates.".to_owned(),
-        }),
-    }
-}
-
-/// Two tables that write each other wait for each other.
-fn one_way(rows: &Rows<'_>, context: &Context<'_>) -> Result<(), Refusal> {
-    let changes = context.migration.changes.iter().filter_map(|change| match &change.what {
-        Change::Rows(other) => Some(other),
-        _ => None,
-    });
-    let directives = context.migration.directives.iter().filter_map(|directive| match &directive.what {
-        Directive::Rows(other) => Some(other),
-        _ => None,
-    });
-    let reverse = |other: &RowsChange| {
-        other.into.name == rows.from.name.name && other.from.name == rows.into.name().name
-    };
-    match changes.chain(directives).any(reverse) {
-        false => Ok(()),
-        true => Err(Refusal::Impossible {
-            what: format!("rows of {} and {} that follow from each other at the same time", rows.from.name, rows.into.name()),
-            why: "a write to one locks a row of the other: two clients that write the same row through both wait for each other, \
-                  and the server ends one of them after a second"
-                .to_owned(),
-            instead: "Say the one direction here, and the way back in the down file: it is followed from flip on.".to_owned(),
         }),
     }
 }
@@ -288,7 +270,8 @@ fn key<'a>(rows: &'a Rows<'a>, definition: &'a NewTable) -> Result<Vec<(&'a NewT
     };
     let mut indexes: Vec<&Index> = table.indexes.iter().filter(|index| is_key(table, index)).collect();
     indexes.sort_by_key(|index| !index.primary);
-    let found = indexes.into_iter().find_map(of_index).filter(|key| change.on.is_empty() || key.len() == change.on.len());
+    let found =
+        indexes.into_iter().find_map(of_index).filter(|key| change.on.is_empty() || key.len() == change.on.len());
     let Some(found) = found else {
         return Err(Refusal::Impossible {
             what: format!("which row of {} belongs to which of {} is not known", rows.into.name(), table.name),
@@ -380,17 +363,24 @@ fn keys_and_references(
     let unique = definition.keys.iter().find(|columns| columns.iter().any(is_written) && !holds_key(columns));
     if let Some(columns) = unique {
         return Err(Refusal::NotYet {
-            what: format!("a key over {} of {}, which rows of {} bring", listed(columns), rows.into.name(), rows.from.name),
-            instead: "Two of them could be alike, and the write of the second would fail: add the key in a later migration."
-                .to_owned(),
+            what: format!(
+                "a key over {} of {}, which rows of {} bring",
+                listed(columns),
+                rows.into.name(),
+                rows.from.name
+            ),
+            instead:
+                "Two of them could be alike, and the write of the second would fail: add the key in a later migration."
+                    .to_owned(),
         });
     }
     let to_source = |columns: &[Ident], referenced: &[Ident]| {
         let referenced = if referenced.is_empty() { rows.from.primary_key() } else { referenced };
         columns.len() == referenced.len()
-            && columns.iter().zip(referenced).all(|(into, from)| {
-                key.iter().any(|(known, source)| known.name == *into && source.name == *from)
-            })
+            && columns
+                .iter()
+                .zip(referenced)
+                .all(|(into, from)| key.iter().any(|(known, source)| known.name == *into && source.name == *from))
     };
     let foreign = definition.references.iter().find(|reference| {
         let source = context.catalog.find(&reference.table).is_some_and(|table| table.name == rows.from.name);
@@ -399,7 +389,11 @@ fn keys_and_references(
     match foreign {
         None => Ok(()),
         Some(reference) => Err(Refusal::NotYet {
-            what: format!("a foreign key from {} to `{}` on values that old code writes", listed(&reference.columns), reference.table),
+            what: format!(
+                "a foreign key from {} to `{}` on values that old code writes",
+                listed(&reference.columns),
+                reference.table
+            ),
             instead: "A write of old code could fail on it: add it in a later migration.".to_owned(),
         }),
     }
@@ -411,13 +405,15 @@ fn moved(rows: &Rows<'_>, key: &[(&NewTableColumn, &Column)]) -> Result<(), Refu
     if rows.moved.is_empty() {
         return Err(Refusal::NotYet {
             what: format!("rows of {} that follow from {} for good", rows.into.name(), table.name),
-            instead: "Drop in this file the columns that move: they are hidden at contract, and gone after cleanup.".to_owned(),
+            instead: "Drop in this file the columns that move: they are hidden at contract, and gone after cleanup."
+                .to_owned(),
         });
     }
     for column in &rows.moved {
-        let unique = table.indexes.iter().find(|index| {
-            index.unique && index.keys.iter().any(|key| key.column.as_ref() == Some(&column.name))
-        });
+        let unique = table
+            .indexes
+            .iter()
+            .find(|index| index.unique && index.keys.iter().any(|key| key.column.as_ref() == Some(&column.name)));
         if key.iter().any(|(_, from)| from.name == column.name) || unique.is_some() {
             return Err(Refusal::NotYet {
                 what: format!("moving `{}.{}`, a column of a key", table.name, column.name),
@@ -459,7 +455,11 @@ fn no_way_back(column: &Column, rows: &Rows<'_>, key: &[(&NewTableColumn, &Colum
         table: rows.from.name.name.to_string(),
         column: column.name.to_string(),
         from: format!("`{}`", rows.into.name().name),
-        line: format!("UPDATE {from} SET {} = … FROM {into} WHERE {}", quoted(&column.name), on.collect::<Vec<_>>().join(" AND ")),
+        line: format!(
+            "UPDATE {from} SET {} = … FROM {into} WHERE {}",
+            quoted(&column.name),
+            on.collect::<Vec<_>>().join(" AND ")
+        ),
         file: "the down file".to_owned(),
     }
 }
@@ -476,14 +476,21 @@ fn copy_of(column: &Ident) -> Expr {
 }
 
 fn type_of<'a>(column: &Ident, definition: &'a NewTable) -> Result<&'a TypeName, Refusal> {
-    let found = definition.columns.iter().find(|other| other.name == *column).and_then(|column| column.type_name.as_ref());
+    let found =
+        definition.columns.iter().find(|other| other.name == *column).and_then(|column| column.type_name.as_ref());
     found.ok_or_else(|| Refusal::NotYet {
         what: format!("a value for `{column}`, a column of such a type"),
         instead: "Write a plain type.".to_owned(),
     })
 }
 
-fn fits(table: &TableName, column: &Ident, expr: &Expr, kind: &Resolved, from: Option<&Resolved>) -> Result<(), Refusal> {
+fn fits(
+    table: &TableName,
+    column: &Ident,
+    expr: &Expr,
+    kind: &Resolved,
+    from: Option<&Resolved>,
+) -> Result<(), Refusal> {
     match kind.fit(from) {
         Fit::Exact if !expr.can_raise => Ok(()),
         _ => Err(does_not_fit(table, column, &expr.source)),

@@ -15,14 +15,16 @@ BEGIN
       UPDATE {target} AS t SET {moves} WHERE {of_old};
     END IF;
     IF {old_changed} THEN
-      PERFORM FROM {target} AS t WHERE {of_new} FOR UPDATE SKIP LOCKED;
+      PERFORM FROM {target} AS t WHERE {of_new} FOR NO KEY UPDATE SKIP LOCKED;
       IF FOUND THEN
         IF {holds} THEN
           UPDATE {target} AS t SET {sets} WHERE {of_new} AND {differs_new};
         ELSE
           DELETE FROM {target} AS t WHERE {of_new};
         END IF;
-      ELSIF {holds} AND NOT EXISTS (SELECT FROM {target} AS t WHERE {of_new}) THEN
+      ELSIF EXISTS (SELECT FROM {target} AS t WHERE {of_new}) THEN
+        UPDATE {source} AS s SET {gives_way} FROM {target} AS t WHERE {matches} AND {of_new};
+      ELSIF {holds} THEN
         INSERT INTO {target} AS t ({names}) VALUES ({values}) ON CONFLICT ({key}) DO NOTHING;
       END IF;
     END IF;

@@ -247,9 +247,7 @@ pub(super) fn differ(one: &[Sql], other: &[Sql]) -> Sql {
 
 /// Returns `column = value` for each.
 pub(super) fn assign<'c>(columns: impl IntoIterator<Item = &'c Ident>, values: &[Sql]) -> Vec<Sql> {
-    let set = |(column, value): (&Ident, &Sql)| {
-        sql("{c} = {v}", &[("c", Hole::Name(column)), ("v", Hole::Sql(value))])
-    };
+    let set = |(column, value): (&Ident, &Sql)| sql("{c} = {v}", &[("c", Hole::Name(column)), ("v", Hole::Sql(value))]);
     columns.into_iter().zip(values).map(set).collect()
 }
 

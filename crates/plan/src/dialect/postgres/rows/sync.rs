@@ -81,7 +81,8 @@ fn undo(moving: &Moving<'_>) -> UndoStep {
 fn keep(moving: &Moving<'_>) -> UndoStep {
     let table = moving.names.keeps_new();
     let written = moving.written();
-    let others = moving.definition.columns.iter().filter(|column| !column.has_value && !written.contains(&&column.name));
+    let others =
+        moving.definition.columns.iter().filter(|column| !column.has_value && !written.contains(&&column.name));
     let extra: Vec<Sql> =
         others.map(|column| sql("\n  OR t.{c} IS NOT NULL", &[("c", Hole::Name(&column.name))])).collect();
     let drop_empty = sql("DROP TABLE IF EXISTS {keeps}", &[("keeps", Hole::Table(&table))]);
@@ -260,7 +261,8 @@ pub(super) fn forward(moving: &Moving<'_>) -> Sql {
 }
 
 /// From flip to contract: what old code still writes is carried over, and gives way to who writes the target. It waits for no
-/// row of the target that somebody else has locked, who may wait for ours.
+/// row of the target that somebody else has locked, who may wait for ours: it takes what that row says instead, whatever
+/// becomes of it.
 pub(super) fn late(moving: &Moving<'_>) -> Sql {
     let carried = || moving.carried.iter().map(|carried| &carried.column);
     let is: Vec<Sql> = carried().map(|column| moving.column(Of::Target, column)).collect();
@@ -282,6 +284,9 @@ pub(super) fn late(moving: &Moving<'_>) -> Sql {
             ("names", Hole::Names(moving.written())),
             ("values", Hole::Join(&both.values, ", ")),
             ("key", Hole::Names(moving.key.iter().map(|pair| &pair.into).collect())),
+            ("source", Hole::Table(&moving.source.name)),
+            ("gives_way", Hole::Join(&assign(moving.leaving(), &moving.back_values(Of::Target)), ", ")),
+            ("matches", Hole::Sql(&moving.matches(Of::Target, Of::Source))),
             ("sets", Hole::Join(&assign(carried(), &comes), ", ")),
             ("differs_new", Hole::Sql(&differ(&is, &comes))),
         ],
@@ -346,10 +351,7 @@ pub(super) fn back(moving: &Moving<'_>) -> Sql {
 fn first(moving: &Moving<'_>) -> Sql {
     let body = sql(
         include_str!("first.sql").trim_end(),
-        &[
-            ("source", Hole::Table(&moving.source.name)),
-            ("of_new", Hole::Sql(&moving.matches(Of::New, Of::Source))),
-        ],
+        &[("source", Hole::Table(&moving.source.name)), ("of_new", Hole::Sql(&moving.matches(Of::New, Of::Source)))],
     );
     replace(moving, "first", &body)
 }
@@ -358,9 +360,7 @@ fn guard(moving: &Moving<'_>) -> Sql {
     let (source, target, id) = (&moving.source.name, &moving.target, moving.names.migration());
     let message = format!("{target} follows {source} until migration {id} is flipped, and is written by nobody else");
     let hint = format!("Write {source} until then; `segue flip {id}` lets {target} be written.");
-    let body = sql(
-        include_str!("guard.sql").trim_end(),
-        &[("message", Hole::Text(&message)), ("hint", Hole::Text(&hint))],
-    );
+    let body =
+        sql(include_str!("guard.sql").trim_end(), &[("message", Hole::Text(&message)), ("hint", Hole::Text(&hint))]);
     replace(moving, "guard", &body)
 }

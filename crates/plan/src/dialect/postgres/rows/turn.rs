@@ -61,10 +61,11 @@ fn undo(moving: &Moving<'_>) -> Vec<UndoStep> {
         let default = old.column.default.as_deref();
         all.extend(default.map(|printed| prove::set_default(source, name, &Sql::of_catalog(printed))));
     }
-    let facts: &'static [&'static str] = match moving.old.iter().any(|old| old.column.not_null || old.column.default.is_some()) {
-        true => &["fn.replace", "trg.enable", "col.set_not_null_valid_check", "con.drop_check", "col.set_default"],
-        false => &["fn.replace", "trg.enable"],
-    };
+    let facts: &'static [&'static str] =
+        match moving.old.iter().any(|old| old.column.not_null || old.column.default.is_some()) {
+            true => &["fn.replace", "trg.enable", "col.set_not_null_valid_check", "con.drop_check", "col.set_default"],
+            false => &["fn.replace", "trg.enable"],
+        };
     parts.push(undo_beside(undo_step(source, facts, all), on_target(moving, LockMode::ShareRowExclusive)));
     parts
 }

@@ -73,11 +73,7 @@ pub(super) fn strays(moving: &Moving<'_>, major: u32) -> Step {
     let fill = |template: &'static str| {
         sql(
             template,
-            &[
-                ("target", Hole::Table(&moving.target)),
-                ("window", Hole::Sql(&window)),
-                ("stray", Hole::Sql(&stray)),
-            ],
+            &[("target", Hole::Table(&moving.target)), ("window", Hole::Sql(&window)), ("stray", Hole::Sql(&stray))],
         )
     };
     let key: Vec<Ident> = moving.key.iter().map(|pair| pair.into.clone()).collect();
@@ -85,7 +81,9 @@ pub(super) fn strays(moving: &Moving<'_>, major: u32) -> Step {
         cut: Cut { table: moving.source.name.clone(), ..cut },
         conditions: conditions(moving, Turn::Forward),
         compare: None,
-        count: fill("SELECT pg_catalog.count(*), pg_catalog.count(*) FILTER (WHERE {stray}), 0 FROM {target} AS t WHERE {window}"),
+        count: fill(
+            "SELECT pg_catalog.count(*), pg_catalog.count(*) FILTER (WHERE {stray}), 0 FROM {target} AS t WHERE {window}",
+        ),
         sample: sql(
             "SELECT {key} FROM {target} AS t WHERE {window} AND {stray} LIMIT 10",
             &[
@@ -229,9 +227,7 @@ fn mend_source(moving: &Moving<'_>, wrong: &Wrong, both: &Sql) -> Sql {
     });
     let of_wrong = |column: &Ident| sql("w.{c}", &[("c", Hole::Name(column))]);
     let comes: Vec<Sql> = moving.leaving().into_iter().map(of_wrong).collect();
-    let is = source_key.iter().map(|column| {
-        sql("s.{c} OPERATOR(pg_catalog.=) w.{c}", &[("c", Hole::Name(column))])
-    });
+    let is = source_key.iter().map(|column| sql("s.{c} OPERATOR(pg_catalog.=) w.{c}", &[("c", Hole::Name(column))]));
     sql(
         include_str!("mend_source.sql").trim_end(),
         &[

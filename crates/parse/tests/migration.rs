@@ -654,7 +654,7 @@ UPDATE a SET b = c.d FROM c WHERE a.x = c.x RETURNING b;
     9:1 not yet INSERT INTO [a]
     10:1 not yet UPDATE … FROM (a data step) [a]
     11:1 not yet UPDATE … FROM (a data step) [a]
-    12:1 segue: rows s.a from s.u: b = (<id>) null:id, c d = ((<x> OPERATOR(§.+) 1)) null:x raises on [b = id, k = k] where (<x> IS NOT NULL) present [x]
+    12:1 segue: rows s.a from s.u: b = (<id>) null:id, c d = ((<x> OPERATOR(§.+) 1)) null:x raises on [b = id, k = k] where ((<x> IS NOT NULL)) present [x]
     "#);
     for wrong in [
         "rows a from b(c) on a.x = b.c",

@@ -430,7 +430,8 @@ fn back(column: &Column, rows: &Rows<'_>, key: &[(&NewTableColumn, &Column)]) ->
     let change = rows.change;
     if let Some(back) = rows.back {
         let same = |(into, from): &(Ident, Ident)| key.iter().any(|(t, s)| t.name == *from && s.name == *into);
-        if !back.on.is_empty() && !(back.on.len() == key.len() && back.on.iter().all(same)) {
+        let by_key = back.on.is_empty() || (back.on.len() == key.len() && back.on.iter().all(same));
+        if !by_key {
             return Err(Refusal::Impossible {
                 what: format!("the way back from {} to {}", rows.into.name(), rows.from.name),
                 why: "it goes by other columns than the way there".to_owned(),

@@ -7,6 +7,7 @@ mod naming;
 mod object;
 mod partition;
 mod rows;
+mod table;
 
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +24,7 @@ pub use naming::NamingChange;
 pub use object::{ObjectChange, ObjectUndo, Restored};
 pub use partition::{Bound, BoundKind, BoundValue, PartitionAction, PartitionChange};
 pub use rows::RowsChange;
+pub use table::{NewReference, NewTable, NewTableColumn};
 
 /// Where something stands in a file. Lines and columns count from 1; columns count characters.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -83,6 +85,8 @@ pub enum Change {
         table: TableRef,
         /// Tables that exist, or that this file creates, to which it is bound.
         beside: Vec<Beside>,
+        /// What the statement says of it, where that is read.
+        definition: Option<Box<NewTable>>,
     },
     /// A new index.
     CreateIndex {
@@ -222,7 +226,9 @@ pub enum Directive {
         /// What becomes of them.
         treated: Orphans,
     },
-    /// A directive that is known, and that this version does not carry out yet (`rows …`).
+    /// `rows addresses(user_id, street) from users(id, street) on addresses.user_id = users.id where …`.
+    Rows(RowsChange),
+    /// A directive that is known, and that this version does not carry out yet.
     NotYet(String),
 }
 

@@ -1,17 +1,18 @@
 //! Lines `-- segue: …`: what SQL cannot say.
 
-use segue_model::change::{Directive, ForeignKeyName, Orphans};
+use segue_model::change::{Directive, ForeignKeyName, Orphans, RowsChange};
 use segue_model::expr::Expr;
 use segue_model::ident::{Ident, MigrationId, TableRef};
 use segue_model::nearest::{nearest, slips};
 
 use crate::grammar::{Grammar, same_table};
 use crate::problem::{Fault, ProblemKind};
-use crate::token::{Kind, Token, find_at_top, segments, span};
+use crate::token::{Kind, Token, closing, find_at_top, segments, span};
 
 // How each directive is written.
 const FORWARD: &str = "TABLE.COLUMN = EXPR";
 const BACK: &str = "back TABLE.COLUMN = EXPR, …";
+const ROWS: &str = "rows TABLE(COLUMN, …) from TABLE(EXPR, …) on TABLE.COLUMN = TABLE.COLUMN [and …] [where CONDITION]";
 const STRATEGY: &str = "strategy NAME";
 const ALLOW: &str = "allow RULE reason=\"…\"";
 const DEPENDS: &str = "depends ID";
@@ -94,7 +95,7 @@ impl Line<'_> {
         }
         match word.1 {
             "back" => self.back(&tokens?[1..]),
-            "rows" => Ok(Directive::NotYet("rows …".to_owned())),
+            "rows" => self.rows(&tokens?[1..]),
             "strategy" => self.strategy(word.0),
             "allow" => self.allow(word.0),
             "depends" => self.depends(word.0),
@@ -146,6 +147,77 @@ impl Line<'_> {
         }
         let table = table.ok_or_else(|| self.form(BACK))?;
         Ok(Directive::Back { table, assignments })
+    }
+
+    fn rows(&self, tokens: &[Token]) -> Result<Directive, Fault> {
+        let word = |tokens: &[Token], word: &str| find_at_top(tokens, |token| token.is(self.text, word));
+        let from = word(tokens, "from").ok_or_else(|| self.form(ROWS))?;
+        let on = word(tokens, "on").filter(|on| *on > from).ok_or_else(|| self.form(ROWS))?;
+        let end = word(&tokens[on..], "where").map_or(tokens.len(), |at| on + at);
+        let (into, columns) = self.listed(&tokens[..from])?;
+        let (source, read) = self.listed(&tokens[from + 1..on])?;
+        let columns: Result<Vec<Ident>, Fault> = columns.iter().map(|column| self.only_name(column)).collect();
+        let values: Result<Vec<Expr>, Fault> = read.iter().map(|value| self.expr(value, &source)).collect();
+        let pairs = self.pairs(&tokens[on + 1..end], &into, &source)?;
+        let condition = tokens.get(end + 1..).filter(|condition| !condition.is_empty());
+        let (columns, values) = (columns?, values?);
+        if columns.len() != values.len() || (condition.is_none() && end < tokens.len()) {
+            return Err(self.form(ROWS));
+        }
+        let filter = condition.map(|condition| self.expr(condition, &source)).transpose()?;
+        let present = condition.map(span).map(|(start, end)| self.grammar.present_columns(&self.text[start..end]));
+        let present = present.unwrap_or_default();
+        Ok(Directive::Rows(RowsChange { into, columns, from: source, values, on: pairs, filter, present }))
+    }
+
+    /// Returns the table and what stands between the commas of `[SCHEMA.]TABLE(…)`.
+    fn listed<'l>(&self, tokens: &'l [Token]) -> Result<(TableRef, Vec<&'l [Token]>), Fault> {
+        let open = tokens.iter().position(|token| token.kind == Kind::Open).ok_or_else(|| self.form(ROWS))?;
+        if closing(tokens, open) != Some(tokens.len() - 1) || open + 1 >= tokens.len() - 1 {
+            return Err(self.form(ROWS));
+        }
+        let table = match &tokens[..open] {
+            [name] if name.is_name() => TableRef { schema: None, name: self.grammar.name(self.text, name)? },
+            [schema, dot, name] if schema.is_name() && dot.kind == Kind::Dot && name.is_name() => TableRef {
+                schema: Some(self.grammar.name(self.text, schema)?),
+                name: self.grammar.name(self.text, name)?,
+            },
+            _ => return Err(self.form(ROWS)),
+        };
+        Ok((table, segments(&tokens[open + 1..tokens.len() - 1])))
+    }
+
+    fn only_name(&self, tokens: &[Token]) -> Result<Ident, Fault> {
+        match tokens {
+            [name] if name.is_name() => self.grammar.name(self.text, name),
+            _ => Err(self.form(ROWS)),
+        }
+    }
+
+    fn expr(&self, tokens: &[Token], table: &TableRef) -> Result<Expr, Fault> {
+        if tokens.is_empty() {
+            return Err(self.form(ROWS));
+        }
+        let (start, end) = span(tokens);
+        self.grammar.expression(&self.text[start..end], table).map_err(|fault| fault.shifted(start))
+    }
+
+    /// Returns the columns of `a.x = b.y and …`, those of `into` first, whichever side they stand on.
+    fn pairs(&self, tokens: &[Token], into: &TableRef, from: &TableRef) -> Result<Vec<(Ident, Ident)>, Fault> {
+        let mut pairs = vec![];
+        for condition in tokens.split(|token| token.is(self.text, "and")) {
+            let equals = find_at_top(condition, |token| token.kind == Kind::Equals);
+            let equals = equals.ok_or_else(|| self.form(ROWS))?;
+            let side = |tokens| self.target(tokens, None)?.ok_or_else(|| self.form(ROWS));
+            let (left, right) = (side(&condition[..equals])?, side(&condition[equals + 1..])?);
+            let is = |table: &TableRef, side: &(TableRef, Ident)| same_table(self.grammar, table, &side.0);
+            match (left, right) {
+                (left, right) if is(into, &left) && is(from, &right) => pairs.push((left.1, right.1)),
+                (left, right) if is(from, &left) && is(into, &right) => pairs.push((right.1, left.1)),
+                _ => return Err(self.form(ROWS)),
+            }
+        }
+        Ok(pairs)
     }
 
     /// Returns `[SCHEMA.]TABLE.COLUMN = EXPR`; only where a table is known already, it may be left out.

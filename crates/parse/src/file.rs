@@ -120,7 +120,10 @@ impl Reading<'_> {
             let start = self.statements[statement].span.0;
             let what = match found.what {
                 Wanted::Change(change) => Ok(change),
-                Wanted::Table { table, beside, .. } => Ok(Change::CreateTable { table, beside }),
+                Wanted::Table { table, beside, .. } => {
+                    let definition = self.grammar.new_table(&self.statements[statement].text).map(Box::new);
+                    Ok(Change::CreateTable { table, beside, definition })
+                }
                 Wanted::Index { change, columns } => {
                     let of = |column| created.missing(change.table()?, column);
                     self.faults.extend(columns.iter().filter_map(of).map(|fault| fault.shifted(start)));

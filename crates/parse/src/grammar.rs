@@ -1,6 +1,6 @@
 //! What an engine's SQL is like: the port behind which each engine's parser stands.
 
-use segue_model::change::{Beside, Change};
+use segue_model::change::{Beside, Change, NewTable};
 use segue_model::expr::Expr;
 use segue_model::ident::{Ident, TableRef};
 
@@ -23,6 +23,12 @@ pub(crate) trait Grammar {
 
     /// Returns what a statement wants; `tokens` are its words, without comments.
     fn read(&self, text: &str, tokens: &[Token]) -> Result<Vec<Found>, Fault>;
+
+    /// Returns what a CREATE TABLE says of its table; `None` where that is not read.
+    fn new_table(&self, text: &str) -> Option<NewTable>;
+
+    /// Returns the columns that are not NULL where a condition holds, as far as its text shows.
+    fn present_columns(&self, condition: &str) -> Vec<Ident>;
 
     /// Returns an expression over the columns of `table`.
     fn expression(&self, text: &str, table: &TableRef) -> Result<Expr, Fault>;

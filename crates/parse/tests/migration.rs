@@ -1,6 +1,6 @@
 //! Files in, pictures out.
 
-use segue_model::change::{Change, Directive, IndexChange, Migration, NewColumn};
+use segue_model::change::{Change, Directive, IndexChange, Migration, NewColumn, RowsChange};
 use segue_model::engine::Engine;
 use segue_model::expr::{Expr, Nullness};
 use segue_model::ident::{Ident, MigrationId};
@@ -71,15 +71,30 @@ fn of_change(change: &Change) -> String {
         | Change::Index(_)
         | Change::Partition(_)
         | Change::Naming(_)
-        | Change::Object(_)
-        | Change::Rows(_) => {
+        | Change::Object(_) => {
             format!("{}{}", change.kind(), change.table().map_or(String::new(), |table| format!(" [{table}]")))
         }
+        Change::Rows(rows) => shown_rows(rows),
         Change::NotYet { what, table } => {
             format!("not yet {what}{}", table.as_ref().map_or(String::new(), |table| format!(" [{table}]")))
         }
         Change::Opaque { what } => format!("opaque {what}"),
     }
+}
+
+fn shown_rows(rows: &RowsChange) -> String {
+    let values = rows.columns.iter().zip(&rows.values).map(|(column, value)| format!("{column} = {}", of_expr(value)));
+    let on = rows.on.iter().map(|(into, from)| format!("{into} = {from}"));
+    let filter = rows.filter.as_ref().map_or(String::new(), |filter| format!(" where {}", of_expr(filter)));
+    let present = rows.present.iter().map(ToString::to_string);
+    format!(
+        "rows {} from {}: {} on [{}]{filter} present [{}]",
+        rows.into,
+        rows.from,
+        values.collect::<Vec<_>>().join(", "),
+        on.collect::<Vec<_>>().join(", "),
+        present.collect::<Vec<_>>().join(", ")
+    )
 }
 
 fn of_column(column: &NewColumn) -> String {
@@ -140,6 +155,7 @@ fn of_directive(directive: &Directive) -> String {
         Directive::Allow { rule, reason } => format!("allow {rule} because {reason}"),
         Directive::Depends(id) => format!("depends {id}"),
         Directive::Orphans { of, treated } => format!("orphans {of:?} {treated:?}"),
+        Directive::Rows(rows) => shown_rows(rows),
         Directive::NotYet(what) => format!("not yet {what}"),
     }
 }
@@ -604,7 +620,7 @@ SELECT 1; -- segue: rows a(b) from c(d) on a.b = c.d
     3:1 segue: strategy expand-contract
     4:1 segue: allow not-null-scan because it's a small table
     5:1 segue: depends 20261120093000_full_name
-    6:11 segue: not yet rows …
+    6:11 segue: rows a from c: b = (<d>) null:d on [b = d] present []
     "#);
     insta::assert_snapshot!(sqlite(
         "-- segue: Users.[full name] = first_name || ' ' || `b`
@@ -614,6 +630,49 @@ SELECT 1; -- segue: back t.x = y, z = 'a,b'"
     1:1 segue: Users.full name = (((<first_name> || ' ') || <b>)) null:any(first_name b)
     2:11 segue: back t: x = (<y>) null:y, z = ('a,b') constant
     "#);
+}
+
+#[test]
+fn rows_that_follow_from_another_table_are_read_in_three_ways() {
+    insta::assert_snapshot!(postgres(
+        "INSERT INTO a (u_id, street) SELECT u.id, lower(u.street) FROM s.users AS u WHERE u.street IS NOT NULL AND id > 1;
+UPDATE users SET street = a.street, city = b.\"C\" FROM addresses AS b WHERE b.u_id = users.id;
+UPDATE users SET street = b.street, city = b.\"C\" FROM addresses AS b WHERE b.u_id = users.id AND users.k = b.k;
+INSERT INTO a (b) SELECT c FROM d LIMIT 1;
+INSERT INTO a (b) SELECT DISTINCT c FROM d;
+INSERT INTO a (b) SELECT c FROM d, e;
+INSERT INTO a SELECT c FROM d;
+INSERT INTO a (b) SELECT c FROM d ON CONFLICT DO NOTHING;
+INSERT INTO a (b) VALUES (1);
+UPDATE a SET b = c.d FROM c WHERE a.x > c.x;
+UPDATE a SET b = c.d FROM c WHERE a.x = c.x RETURNING b;
+-- segue: rows s.a(b, \"c d\") from s.u(id, x + 1) on s.a.b = s.u.id and u.k = a.k where x is not null"
+    ), @r#"
+    1:1 rows a from s.users: u_id = (<id>) null:id, street = (§."lower"(<street>)) null:street on [] where (((<street> IS NOT NULL) AND (<id> OPERATOR(§.>) 1))) null:id present [street]
+    2:1 not yet UPDATE … FROM (a data step) [users]
+    3:1 rows users from addresses: street = (<street>) null:street, city = (<C>) null:C on [id = u_id, k = k] present []
+    4:1 not yet INSERT INTO [a]
+    5:1 not yet INSERT INTO [a]
+    6:1 not yet INSERT INTO [a]
+    7:1 not yet INSERT INTO [a]
+    8:1 not yet INSERT INTO [a]
+    9:1 not yet INSERT INTO [a]
+    10:1 not yet UPDATE … FROM (a data step) [a]
+    11:1 not yet UPDATE … FROM (a data step) [a]
+    12:1 segue: rows s.a from s.u: b = (<id>) null:id, c d = ((<x> OPERATOR(§.+) 1)) null:x raises on [b = id, k = k] where ((<x> IS NOT NULL)) present [x]
+    "#);
+    for wrong in [
+        "rows a from b(c) on a.x = b.c",
+        "rows a(x) from b(c, d) on a.x = b.c",
+        "rows a(x) from b(c)",
+        "rows a(x) from b(c) on a.x = e.c",
+        "rows a(x) from b(c) on a.x > b.c",
+        "rows a(x) from b(c) on a.x = b.c where",
+        "rows a(x + 1) from b(c) on a.x = b.c",
+    ] {
+        let told = postgres(&["-- segue: ", wrong].concat());
+        assert!(told.contains("rows TABLE(COLUMN, …) from TABLE(EXPR, …) on"), "{wrong}: {told}");
+    }
 }
 
 #[test]

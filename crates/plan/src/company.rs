@@ -42,6 +42,7 @@ fn of_operation(operation: &Operation<'_>) -> (Option<Vec<Ident>>, bool) {
         Operation::Fill(fill) => (Some(of_fill(fill)), false),
         Operation::Pair(pair) => (Some(of_pair(pair)), false),
         Operation::Retype(retype) => (Some(of_retype(retype)), false),
+        Operation::Rows(_) => (None, false),
         Operation::Native(native) => of_native(native),
     }
 }

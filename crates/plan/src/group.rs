@@ -1,16 +1,20 @@
 //! Changes and directives → operations: what of a file belongs together.
 
-use segue_model::catalog::{Catalog, Table};
+use segue_model::catalog::{Catalog, Column, Table};
 use segue_model::change::{Change, ColumnDetails, ColumnProperty, Located, Migration, NamingChange, NewColumn, Place};
 use segue_model::expr::{Expr, Nullness};
-use segue_model::ident::Ident;
+use segue_model::ident::{Ident, TableRef};
+use segue_model::nearest::nearest;
 
 use crate::figures::{listed, typed, typed_table};
-use crate::operation::{AsWritten, AsWrittenKind, Fill, Native, NewSide, OldSide, Operation, Pair, Retype, Stage};
+use crate::operation::{
+    AsWritten, AsWrittenKind, Fill, Native, NewSide, OldSide, Operation, Pair, Retype, Rows, RowsInto, Stage,
+};
 use crate::refusal::{Refusal, Refused};
 use crate::transform::{not_total, respell};
 use crate::wanted::{
-    Added, Alone, Dropped, OfTable, Retyped, Transform, in_primary_key, no_column, not_synced_yet, not_yet, wanted,
+    Added, Alone, Dropped, Moved, OfTable, Retyped, Transform, in_primary_key, no_column, not_synced_yet, not_yet,
+    wanted,
 };
 
 /// Returns the operations that a file means, in file order.
@@ -97,6 +101,7 @@ impl<'w, 'a> Grouper<'w, 'a> {
         let mut operations = self.fills(&forwards);
         operations.extend(self.pairs(&forwards, &backs));
         operations.extend(self.as_written());
+        operations.extend(self.rows());
         operations.extend(self.plain_drops(&backs));
         operations.extend(self.retypes());
         operations.extend(self.natives());
@@ -405,7 +410,86 @@ impl<'w, 'a> Grouper<'w, 'a> {
         let read = reads.any(|read| self.catalog.same(read, column));
         // Missing its forward transform is said where the new column is added.
         let pairs_with = self.of.added.iter().any(|added| self.back_reads(back.dropped, &added.column.name));
-        !read && !pairs_with
+        !read && !pairs_with && self.mover(column).is_none()
+    }
+
+    /// Columns that move to the rows of another table.
+    fn rows(&mut self) -> Vec<Operation<'a>> {
+        let of = self.of;
+        let fitting: Vec<&'w Moved<'a>> = of.moved.iter().filter(|moved| self.rows_fit(moved)).collect();
+        let rows = fitting.into_iter().map(|moved| {
+            let mine = |column: &Ident| self.mover(column).is_some_and(|mover| std::ptr::eq(mover, moved));
+            let mut columns: Vec<&'a Column> =
+                of.dropped.iter().map(|dropped| dropped.column).filter(|column| mine(&column.name)).collect();
+            columns.sort_by_key(|column| of.table.columns.iter().position(|other| other.name == column.name));
+            let back = of.back_from.iter().find(|back| self.is_target(moved, &back.from));
+            let back = back.copied();
+            Rows { from: of.table, into: moved.into.clone(), change: moved.change, moved: columns, back, at: moved.at }
+        });
+        rows.map(Operation::Rows).collect()
+    }
+
+    /// Returns the rows that take a column which the file drops: the first that read it.
+    fn mover(&self, column: &Ident) -> Option<&'w Moved<'a>> {
+        self.dropped(column)?;
+        let reads = |moved: &&Moved<'a>| {
+            let mut read = moved.change.values.iter().flat_map(|value| value.columns());
+            read.any(|read| self.catalog.same(read, column))
+        };
+        self.of.moved.iter().find(reads)
+    }
+
+    fn is_target(&self, moved: &Moved<'a>, table: &TableRef) -> bool {
+        let name = moved.into.name();
+        let schema = table.schema.as_ref().is_none_or(|schema| self.catalog.same(schema, &name.schema));
+        schema && self.catalog.same(&table.name, &name.name)
+    }
+
+    /// Each column that is named is there, and is read before it is dropped.
+    fn rows_fit(&mut self, moved: &Moved<'a>) -> bool {
+        let before = self.refused.len();
+        let change = moved.change;
+        let values = change.values.iter().chain(&change.filter).flat_map(|value| value.columns());
+        for read in values.chain(change.on.iter().map(|(_, from)| from)) {
+            match self.catalog.column(self.of.table, read) {
+                None => {
+                    let names = self.of.table.columns.iter().map(|c| c.name.as_str());
+                    self.refuse(no_column(self.of.table, read, names), moved.at);
+                }
+                Some(column) => self.refuse_read_too_late(&column.name, moved),
+            }
+        }
+        for written in change.columns.iter().chain(change.on.iter().map(|(into, _)| into)) {
+            self.refuse_unknown_target(written, moved);
+        }
+        self.refused.len() == before
+    }
+
+    fn refuse_read_too_late(&mut self, column: &Ident, moved: &Moved<'a>) {
+        let dropped = self.dropped(column).map(|dropped| dropped.statement);
+        if dropped.is_some_and(|dropped| moved.statement.is_some_and(|statement| dropped < statement)) {
+            let what = format!("the statement that reads `{column}`");
+            let why = "the column is dropped before it".to_owned();
+            let instead = "Move it above the DROP COLUMN.".to_owned();
+            self.refuse(Refusal::Impossible { what, why, instead }, moved.at);
+        }
+    }
+
+    fn refuse_unknown_target(&mut self, column: &Ident, moved: &Moved<'a>) {
+        let names: Vec<&Ident> = match &moved.into {
+            RowsInto::New { definition: Some(new), .. } => new.columns.iter().map(|column| &column.name).collect(),
+            RowsInto::New { definition: None, .. } => return,
+            RowsInto::Existing(table) => table.columns.iter().map(|column| &column.name).collect(),
+        };
+        if !names.iter().any(|name| self.catalog.same(name, column)) {
+            let shown = |name: &str| Ident::new(name).map_or_else(|_| String::new(), |name| name.to_string());
+            let refusal = Refusal::NoColumn {
+                table: moved.into.name().name.to_string(),
+                column: column.to_string(),
+                nearest: nearest(column.as_str(), names.into_iter().map(Ident::as_str)).map(shown),
+            };
+            self.refuse(refusal, moved.at);
+        }
     }
 
     /// Returns the statement as it stands; it must do nothing else than adding columns that are safe.
@@ -549,7 +633,7 @@ fn is_filled(column: &NewColumn) -> bool {
 
 fn needs_sync(operation: &Operation<'_>) -> bool {
     match operation {
-        Operation::AsWritten(_) | Operation::Native(_) => false,
+        Operation::AsWritten(_) | Operation::Rows(_) | Operation::Native(_) => false,
         Operation::Fill(_) | Operation::Pair(_) | Operation::Retype(_) => true,
     }
 }

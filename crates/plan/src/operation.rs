@@ -1,9 +1,11 @@
 //! What the changes of a file mean together: the unit that a dialect turns into steps.
 
 use segue_model::catalog::{Catalog, Column, Table};
-use segue_model::change::{Change, ColumnProperty, Migration, NamingChange, NewColumn, Place, Statement};
+use segue_model::change::{
+    Change, ColumnProperty, Migration, NamingChange, NewColumn, NewTable, Place, RowsChange, Statement,
+};
 use segue_model::expr::Expr;
-use segue_model::ident::Ident;
+use segue_model::ident::{Ident, TableName};
 use segue_model::probe::Answers;
 use segue_model::server::Server;
 use segue_model::sql::TypeName;
@@ -57,6 +59,8 @@ pub enum Operation<'a> {
     Pair(Pair<'a>),
     /// (c) Another type under the same name.
     Retype(Retype<'a>),
+    /// (d) Columns that move to the rows of another table.
+    Rows(Rows<'a>),
     /// A change that stands by itself: the engine's own safe sequence, or both shapes side by side.
     Native(Native<'a>),
 }
@@ -174,6 +178,47 @@ pub struct Retype<'a> {
     pub at: &'a Place,
 }
 
+/// See [`Operation::Rows`].
+#[derive(Debug, Clone)]
+pub struct Rows<'a> {
+    /// The table that the columns leave.
+    pub from: &'a Table,
+    /// The table whose rows take them.
+    pub into: RowsInto<'a>,
+    /// Which row follows from which.
+    pub change: &'a RowsChange,
+    /// The columns that the file drops from the one table and that the other takes, in table order.
+    pub moved: Vec<&'a Column>,
+    /// How they follow from the other table, where the down file says so.
+    pub back: Option<&'a RowsChange>,
+    /// Where the file says it.
+    pub at: &'a Place,
+}
+
+/// The table whose rows take what leaves another.
+#[derive(Debug, Clone)]
+pub enum RowsInto<'a> {
+    /// The file creates it.
+    New {
+        /// Its name.
+        name: TableName,
+        /// What its CREATE TABLE says, where that is read.
+        definition: Option<&'a NewTable>,
+    },
+    /// It exists.
+    Existing(&'a Table),
+}
+
+impl RowsInto<'_> {
+    /// Returns the table's name.
+    pub fn name(&self) -> &TableName {
+        match self {
+            Self::New { name, .. } => name,
+            Self::Existing(table) => &table.name,
+        }
+    }
+}
+
 /// See [`Operation::Native`].
 #[derive(Debug, Clone)]
 pub struct Native<'a> {
@@ -224,7 +269,6 @@ impl Native<'_> {
                 ColumnProperty::Fill(_) | ColumnProperty::DropDefault => self.required,
                 _ => false,
             },
-            Change::Rows(_) => true,
             _ => false,
         }
     }
@@ -238,6 +282,7 @@ impl<'a> Operation<'a> {
             Self::Fill(fill) => fill.at,
             Self::Pair(pair) => pair.at,
             Self::Retype(retype) => retype.at,
+            Self::Rows(rows) => rows.at,
             Self::Native(native) => native.at,
         }
     }
@@ -246,12 +291,11 @@ impl<'a> Operation<'a> {
     pub fn moves_rows(&self) -> bool {
         match self {
             Self::AsWritten(_) => false,
-            Self::Fill(_) | Self::Pair(_) | Self::Retype(_) => true,
+            Self::Fill(_) | Self::Pair(_) | Self::Retype(_) | Self::Rows(_) => true,
             Self::Native(native) => match native.change {
                 // What nothing fills on touch cannot be left for later.
                 Change::Column(column) => matches!(column.what, ColumnProperty::Fill(_)) && native.required,
                 Change::Naming(naming) => matches!(naming, NamingChange::Column { .. }),
-                Change::Rows(_) => true,
                 _ => false,
             },
         }
@@ -265,6 +309,7 @@ impl<'a> Operation<'a> {
             Self::Fill(fill) => Some(fill.table),
             Self::Pair(pair) => Some(pair.table),
             Self::Retype(retype) => Some(retype.table),
+            Self::Rows(rows) => Some(rows.from),
             Self::Native(native) => native.table,
         }
     }

@@ -11,7 +11,7 @@ use segue_model::step::{Phase, Step, Undo};
 
 use crate::dialect::dialect;
 use crate::figures::{listed, lock, rows, shown_type};
-use crate::operation::{Context, Fill, Native, Operation, Pair, Retype};
+use crate::operation::{Context, Fill, Native, Operation, Pair, Retype, Rows};
 use crate::refusal::{Refusal, Refused};
 use crate::rule::{RULES, rule};
 
@@ -88,6 +88,7 @@ fn reason(operation: &Operation<'_>, context: &Context<'_>) -> Option<String> {
         Operation::Fill(fill) => Some(fill_reason(fill)),
         Operation::Pair(pair) => Some(pair_reason(pair)),
         Operation::Retype(retype) => retype_reason(retype, context),
+        Operation::Rows(rows) => Some(rows_reason(rows)),
     }
 }
 
@@ -108,6 +109,16 @@ fn pair_reason(pair: &Pair<'_>) -> String {
         listed(pair.old.iter().map(|old| &old.column.name)),
         listed(pair.new.iter().map(|new| &new.column.name)),
         if pair.new.len() == 1 { "takes" } else { "take" }
+    )
+}
+
+fn rows_reason(moved: &Rows<'_>) -> String {
+    format!(
+        "`{}` has {} and running code uses {}, which move to rows of `{}`",
+        moved.from.name.name,
+        rows(moved.from),
+        listed(moved.moved.iter().map(|column| &column.name)),
+        moved.into.name().name
     )
 }
 
@@ -148,7 +159,11 @@ pub(crate) fn refused_directives(migration: &Migration, chosen: Option<Strategy>
             Directive::Strategy(name) => refused_strategy(name, chosen),
             Directive::Allow { rule, .. } => refused_rule(rule),
             Directive::Orphans { of, .. } => refused_orphans(of, migration),
-            Directive::Forward { .. } | Directive::Back { .. } | Directive::Depends(_) | Directive::NotYet(_) => None,
+            Directive::Forward { .. }
+            | Directive::Back { .. }
+            | Directive::Rows(_)
+            | Directive::Depends(_)
+            | Directive::NotYet(_) => None,
         };
         Some(refusal?.at(&directive.at))
     });

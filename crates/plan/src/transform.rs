@@ -30,7 +30,7 @@ fn respell_nullness(nullness: &Nullness, spell: &dyn Fn(&Ident) -> Ident) -> Nul
 /// Returns a refusal for each transform that can be NULL where its column may not.
 pub(crate) fn not_total(operation: &Operation<'_>, catalog: &Catalog) -> Vec<Refused> {
     match operation {
-        Operation::AsWritten(_) | Operation::Retype(_) | Operation::Native(_) => vec![],
+        Operation::AsWritten(_) | Operation::Retype(_) | Operation::Rows(_) | Operation::Native(_) => vec![],
         Operation::Fill(fill) => fill_not_total(fill, catalog).into_iter().collect(),
         Operation::Pair(pair) => pair_not_total(pair, catalog),
     }
@@ -165,7 +165,11 @@ fn surely_null(nullness: &Nullness, null: &dyn Fn(&Ident) -> bool) -> bool {
 pub(crate) fn notes(operation: &Operation<'_>) -> Vec<String> {
     match operation {
         Operation::Pair(pair) => [explicit_null(pair), null_law(pair)].into_iter().flatten().collect(),
-        Operation::AsWritten(_) | Operation::Fill(_) | Operation::Retype(_) | Operation::Native(_) => vec![],
+        Operation::AsWritten(_)
+        | Operation::Fill(_)
+        | Operation::Retype(_)
+        | Operation::Rows(_)
+        | Operation::Native(_) => vec![],
     }
 }
 

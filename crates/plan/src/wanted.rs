@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use segue_model::catalog::{Catalog, Column, ConstraintKind, Table, TableKind};
 use segue_model::change::{
-    Beside, Change, Directive, IndexChange, Located, Migration, NamingChange, NewColumn, PartitionAction,
-    PartitionChange, Place, Statement,
+    Beside, Change, Directive, IndexChange, Located, Migration, NamingChange, NewColumn, NewTable, PartitionAction,
+    PartitionChange, Place, RowsChange, Statement,
 };
 use segue_model::expr::Expr;
 use segue_model::ident::{Ident, TableName, TableRef};
@@ -14,7 +14,7 @@ use segue_model::sql::TypeName;
 
 use crate::dialect::dialect;
 use crate::figures::{shown_type, typed, typed_table};
-use crate::operation::{AsWritten, AsWrittenKind};
+use crate::operation::{AsWritten, AsWrittenKind, RowsInto};
 use crate::refusal::{Refusal, Refused};
 
 /// What a file wants, by table.
@@ -34,6 +34,18 @@ pub(crate) struct OfTable<'a> {
     pub(crate) dropped: Vec<Dropped<'a>>,
     pub(crate) retyped: Vec<Retyped<'a>>,
     pub(crate) alone: Vec<Alone<'a>>,
+    pub(crate) moved: Vec<Moved<'a>>,
+    /// How its columns follow from other tables, as the down file says.
+    pub(crate) back_from: Vec<&'a RowsChange>,
+}
+
+/// Rows of another table that follow from those of this one.
+pub(crate) struct Moved<'a> {
+    pub(crate) change: &'a RowsChange,
+    pub(crate) into: RowsInto<'a>,
+    /// `None` for a directive, whose place means nothing.
+    pub(crate) statement: Option<usize>,
+    pub(crate) at: &'a Place,
 }
 
 /// A change that stands by itself.
@@ -109,7 +121,7 @@ pub(crate) fn touched(migration: &Migration, catalog: &Catalog) -> Vec<TableName
             file.changes.iter().flat_map(|change| change.what.table().into_iter().chain(change.what.other_tables()));
         let of_indexes = file.changes.iter().flat_map(|change| owners(&change.what, catalog));
         indexed.extend(of_indexes);
-        changes.chain(file.directives.iter().filter_map(|directive| table_of_directive(&directive.what)))
+        changes.chain(file.directives.iter().flat_map(|directive| tables_of_directive(&directive.what)))
     });
     let mut found: BTreeSet<TableName> =
         named.filter_map(|table| catalog.find(table)).map(|table| table.name.clone()).collect();
@@ -123,14 +135,15 @@ fn owners(change: &Change, catalog: &Catalog) -> Vec<TableName> {
     change.indexes().into_iter().filter_map(|index| Some(catalog.index(index)?.0.name.clone())).collect()
 }
 
-fn table_of_directive(directive: &Directive) -> Option<&TableRef> {
+fn tables_of_directive(directive: &Directive) -> Vec<&TableRef> {
     match directive {
-        Directive::Forward { table, .. } | Directive::Back { table, .. } => Some(table),
+        Directive::Forward { table, .. } | Directive::Back { table, .. } => vec![table],
+        Directive::Rows(rows) => vec![&rows.from, &rows.into],
         Directive::Strategy(_)
         | Directive::Allow { .. }
         | Directive::Depends(_)
         | Directive::Orphans { .. }
-        | Directive::NotYet(_) => None,
+        | Directive::NotYet(_) => vec![],
     }
 }
 
@@ -157,7 +170,8 @@ impl<'a> Reader<'a> {
     fn read_structure(&mut self) {
         for change in &self.migration.changes {
             match &change.what {
-                Change::CreateTable { table, beside } => self.create_table(table, beside, change),
+                Change::CreateTable { table, beside, .. } => self.create_table(table, beside, change),
+                Change::Rows(rows) => self.rows(rows, change.statement, &change.at),
                 Change::CreateIndex { index, table } => self.create_index(index.as_ref(), table, change),
                 Change::Index(IndexChange::Create(new)) => self.create_index(new.name.as_ref(), &new.table, change),
                 Change::AddColumn { table, column } => self.add_column(table, column, change),
@@ -168,7 +182,7 @@ impl<'a> Reader<'a> {
                 Change::SetNotNull { .. } | Change::Transform { .. } => {}
                 Change::Naming(naming) => self.naming(naming, change),
                 Change::Partition(partition) => self.partition(partition, change),
-                Change::Column(_) | Change::Constraint(_) | Change::Index(_) | Change::Object(_) | Change::Rows(_) => {
+                Change::Column(_) | Change::Constraint(_) | Change::Index(_) | Change::Object(_) => {
                     self.alone(change.what.table(), change)
                 }
                 Change::NotYet { what, .. } => self.refuse(not_yet(what.clone(), LATER), &change.at),
@@ -210,6 +224,7 @@ impl<'a> Reader<'a> {
                     self.forward(table, column, Transform { expr, statement: None, at });
                 }
                 Directive::Back { table, assignments } => self.backs(table, assignments, at, true),
+                Directive::Rows(rows) => self.rows(rows, None, at),
                 Directive::NotYet(what) => self.refuse(not_yet(what.clone(), LATER), at),
                 Directive::Strategy(_)
                 | Directive::Allow { .. }
@@ -224,8 +239,10 @@ impl<'a> Reader<'a> {
     fn read_down(&mut self) {
         let Some(down) = self.migration.down.as_deref() else { return };
         for change in &down.changes {
-            if let Change::Transform { table, assignments } = &change.what {
-                self.backs(table, assignments, &change.at, false);
+            match &change.what {
+                Change::Transform { table, assignments } => self.backs(table, assignments, &change.at, false),
+                Change::Rows(rows) => self.rows_back(rows),
+                _ => {}
             }
         }
         for directive in &down.directives {
@@ -234,6 +251,7 @@ impl<'a> Reader<'a> {
                     self.back(table, column, Transform { expr, statement: None, at: &directive.at }, false);
                 }
                 Directive::Back { table, assignments } => self.backs(table, assignments, &directive.at, true),
+                Directive::Rows(rows) => self.rows_back(rows),
                 Directive::NotYet(what) => self.refuse(not_yet(what.clone(), LATER), &directive.at),
                 Directive::Strategy(_)
                 | Directive::Allow { .. }
@@ -241,6 +259,63 @@ impl<'a> Reader<'a> {
                 | Directive::Orphans { .. } => {}
             }
         }
+    }
+
+    /// Rows of one table that follow from those of another, which exists.
+    fn rows(&mut self, rows: &'a RowsChange, statement: Option<usize>, at: &'a Place) {
+        let into = match self.created_as(&rows.into).cloned() {
+            Some(name) => RowsInto::New { definition: self.definition(&name), name },
+            None => match self.catalog.find(&rows.into) {
+                Some(table) => RowsInto::Existing(table),
+                None => {
+                    let nearest = self.nearest_table(&rows.into);
+                    return self.refuse_once(Refusal::NoTable { table: rows.into.to_string(), nearest }, at);
+                }
+            },
+        };
+        if self.is_both_ways(rows) {
+            return self.refuse_once(both_ways(&rows.from, &rows.into), at);
+        }
+        match self.target(&rows.from, at) {
+            Target::Existing(of) => self.wanted.tables[of].moved.push(Moved { change: rows, into, statement, at }),
+            Target::New(name) => {
+                let what = format!("rows that follow from `{}`, which this file creates", name.name);
+                self.refuse(not_yet(what, "Leave it out: the table is empty."), at);
+            }
+            Target::Refused => {}
+        }
+    }
+
+    /// Returns whether the file lets rows of both tables follow from those of the other.
+    fn is_both_ways(&self, rows: &RowsChange) -> bool {
+        let changes = self.migration.changes.iter().filter_map(|change| match &change.what {
+            Change::Rows(other) => Some(other),
+            _ => None,
+        });
+        let directives = self.migration.directives.iter().filter_map(|directive| match &directive.what {
+            Directive::Rows(other) => Some(other),
+            _ => None,
+        });
+        let same = |one: &TableRef, other: &TableRef| self.catalog.same(&one.name, &other.name);
+        changes.chain(directives).any(|other| same(&other.into, &rows.from) && same(&other.from, &rows.into))
+    }
+
+    /// Returns what the file's CREATE TABLE says of a table.
+    fn definition(&self, name: &TableName) -> Option<&'a NewTable> {
+        let migration = self.migration;
+        migration.changes.iter().find_map(|change| match &change.what {
+            Change::CreateTable { table, definition, .. } if self.created_as(table) == Some(name) => {
+                definition.as_deref()
+            }
+            _ => None,
+        })
+    }
+
+    /// What the down file says of a table that this file leaves alone is between it and the state it starts from.
+    fn rows_back(&mut self, back: &'a RowsChange) {
+        let Some(table) = self.catalog.find(&back.into) else { return };
+        let of = self.wanted.tables.iter_mut().find(|of| of.table.name == table.name);
+        of.into_iter().for_each(|of| of.back_from.push(back));
     }
 
     fn create_table(&mut self, table: &TableRef, beside: &'a [Beside], change: &'a Located<Change>) {
@@ -607,6 +682,8 @@ impl<'a> Reader<'a> {
                 dropped: vec![],
                 retyped: vec![],
                 alone: vec![],
+                moved: vec![],
+                back_from: vec![],
             });
             self.wanted.tables.len() - 1
         }))
@@ -653,6 +730,19 @@ pub(crate) fn no_column<'n>(table: &Table, column: &Ident, names: impl IntoItera
         table: table.name.name.to_string(),
         column: column.to_string(),
         nearest: nearest(column.as_str(), names).map(shown),
+    }
+}
+
+/// Two tables that write each other wait for each other.
+fn both_ways(one: &TableRef, other: &TableRef) -> Refusal {
+    // The same words wherever it is met.
+    let (one, other) = if one.name <= other.name { (one, other) } else { (other, one) };
+    Refusal::Impossible {
+        what: format!("rows of `{one}` and `{other}` that follow from each other at the same time"),
+        why: "a write to one locks a row of the other, so that two clients that write the same row through both wait for each \
+              other, and the server ends one of them"
+            .to_owned(),
+        instead: "Say the one direction here, and the way back in the down file: it is followed from flip on.".to_owned(),
     }
 }
 

@@ -5,7 +5,7 @@ mod fixture;
 
 use fixture::{Script, column, expr, ident, of, server, strict, table, total, users};
 use segue_model::catalog::{Catalog, TableKind};
-use segue_model::change::{Change, ColumnChange, ColumnProperty, Directive, Migration};
+use segue_model::change::{Change, ColumnChange, ColumnProperty, Directive, Migration, RowsChange};
 use segue_model::engine::Engine;
 use segue_model::expr::{Expr, Nullness};
 use segue_model::plan::Plan;
@@ -57,6 +57,10 @@ fn shown(operation: &Operation<'_>) -> String {
             format!("pair {} ⇄ {}", new.collect::<Vec<_>>().join(", "), old.collect::<Vec<_>>().join(", "))
         }
         Operation::Retype(retype) => format!("retype {} to {}", retype.column.name, retype.to),
+        Operation::Rows(rows) => {
+            let moved: Vec<String> = rows.moved.iter().map(|column| column.name.to_string()).collect();
+            format!("rows of {} take {}", rows.into.name().name, moved.join(", "))
+        }
         Operation::Native(native) => format!("{} on its own, {:?}", native.change.kind(), native.stage),
     }
 }
@@ -330,14 +334,53 @@ fn what_a_later_version_does_is_refused_by_name() {
         .add("users", column("v", "uuid").default_expr(expr("gen_random_uuid()", &["-"], Nullness::Unknown)))
         .statement("ALTER TABLE a RENAME", vec![Change::NotYet { what: "RENAME COLUMN".into(), table: None }])
         .statement("DO $$", vec![Change::Opaque { what: "DO $$".into() }])
-        .directive(Directive::NotYet("rows".into()));
+        .directive(Directive::NotYet("later".into()));
     insta::assert_snapshot!(meaning(script), @r"
     line 4: not yet: ADD COLUMN `r` with REFERENCES → Leave the clause out, or add the column without it for now.
     line 5: not yet: ADD COLUMN `v` with a DEFAULT that is not a constant → Add it without the DEFAULT and fill it by an UPDATE.
     line 6: not yet: RENAME COLUMN → Leave it out of this file until Segue carries it out.
     line 7: this SQL is not understood: `DO $$` → Write it as statements that Segue knows, one change a statement.
-    line 8: not yet: rows → Leave it out of this file until Segue carries it out.
+    line 8: not yet: later → Leave it out of this file until Segue carries it out.
     ");
+}
+
+/// Returns rows of `names` that follow from `users`.
+fn names_of_users(value: &str) -> Vec<Change> {
+    let rows = RowsChange {
+        into: of("names"),
+        columns: vec![ident("user_id"), ident("name")],
+        from: of("users"),
+        values: vec![strict("id", &["id"]), strict(value, &[value])],
+        on: vec![],
+        filter: None,
+        present: vec![],
+    };
+    vec![Change::Rows(rows)]
+}
+
+#[test]
+fn columns_that_rows_of_another_table_take_are_not_dropped_for_themselves() {
+    let script = Script::new("m")
+        .create_table("names")
+        .statement("INSERT INTO names …", names_of_users("first_name"))
+        .drop("users", "first_name")
+        .drop("users", "age");
+    insta::assert_snapshot!(meaning(script), @r"
+    as written, creates names
+    rows of names take first_name
+    drop_column on its own, Now
+    ");
+    let script = Script::new("m")
+        .create_table("names")
+        .drop("users", "first_name")
+        .statement("INSERT INTO names …", names_of_users("first_name"))
+        .statement("INSERT INTO names …", names_of_users("fist_name"));
+    insta::assert_snapshot!(meaning(script), @r"
+    line 3: the statement that reads `first_name`: the column is dropped before it → Move it above the DROP COLUMN.
+    line 4: the table `users` has no column `fist_name` → Did you mean `first_name`?
+    ");
+    let script = Script::new("m").statement("INSERT INTO names …", names_of_users("first_name"));
+    insta::assert_snapshot!(meaning(script), @"line 1: there is no table `names` → Check the name, its schema and the database that the URL points to.");
 }
 
 #[test]

@@ -13,6 +13,7 @@ mod crash_orders;
 mod crash_points;
 mod crash_writes;
 mod drops;
+mod extract;
 mod faithful;
 mod fault;
 mod fault_page;

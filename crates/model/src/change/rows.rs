@@ -3,8 +3,8 @@
 use crate::expr::Expr;
 use crate::ident::{Ident, TableRef};
 
-/// `rows addresses(user_id, street) from users(id, street) on addresses.user_id = users.id where …`, or the `INSERT … SELECT`
-/// that says the same.
+/// `rows addresses(user_id, street) from users(id, street) on addresses.user_id = users.id where …`, the `INSERT … SELECT` that
+/// says the same, or an `UPDATE … FROM` for rows that are there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RowsChange {
     /// The table whose rows follow.
@@ -20,4 +20,6 @@ pub struct RowsChange {
     pub on: Vec<(Ident, Ident)>,
     /// Only rows of `from` for which this holds have one.
     pub filter: Option<Expr>,
+    /// Columns of `from` that are not NULL where the filter holds, as far as its text shows (`c IS NOT NULL`).
+    pub present: Vec<Ident>,
 }

@@ -9,6 +9,7 @@ mod lex;
 mod name;
 mod naming;
 mod new_column;
+mod new_table;
 mod object;
 mod partition;
 mod rows;
@@ -17,6 +18,7 @@ mod syntax;
 #[cfg(test)]
 mod tests;
 
+use segue_model::change::NewTable;
 use segue_model::expr::Expr;
 use segue_model::ident::{Ident, TableRef};
 
@@ -66,6 +68,14 @@ impl Grammar for Postgres {
 
     fn expression(&self, text: &str, table: &TableRef) -> Result<Expr, Fault> {
         expr::read(text, table)
+    }
+
+    fn new_table(&self, text: &str) -> Option<NewTable> {
+        new_table::read(text)
+    }
+
+    fn present_columns(&self, condition: &str) -> Vec<Ident> {
+        rows::present_columns(condition)
     }
 
     fn name(&self, text: &str, token: &Token) -> Result<Ident, Fault> {

@@ -361,7 +361,7 @@ impl Command<'_> {
     }
 }
 
-fn is_serial(spelled: &str) -> bool {
+pub(super) fn is_serial(spelled: &str) -> bool {
     ["serial", "bigserial", "smallserial", "serial2", "serial4", "serial8"].contains(&spelled)
 }
 

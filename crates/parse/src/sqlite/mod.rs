@@ -10,6 +10,7 @@ mod syntax;
 #[cfg(test)]
 mod tests;
 
+use segue_model::change::NewTable;
 use segue_model::expr::Expr;
 use segue_model::ident::{Ident, TableRef};
 
@@ -45,6 +46,14 @@ impl Grammar for Sqlite {
 
     fn expression(&self, text: &str, table: &TableRef) -> Result<Expr, Fault> {
         expr::read(text, table)
+    }
+
+    fn new_table(&self, _text: &str) -> Option<NewTable> {
+        None
+    }
+
+    fn present_columns(&self, _condition: &str) -> Vec<Ident> {
+        vec![]
     }
 
     fn name(&self, text: &str, token: &Token) -> Result<Ident, Fault> {

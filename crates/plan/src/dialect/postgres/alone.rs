@@ -3,7 +3,7 @@
 use segue_model::change::Change;
 use segue_model::probe::Probe;
 
-use super::{added, column, constraint, index, naming, object, partition, rows};
+use super::{added, column, constraint, index, naming, object, partition};
 use crate::dialect::Planned;
 use crate::operation::{Context, Native};
 use crate::refusal::Refusal;
@@ -20,11 +20,11 @@ pub(super) fn probes(native: &Native<'_>, context: &Context<'_>) -> Result<Vec<P
         Change::Partition(_) => partition::probes(native, context),
         Change::DropColumn { .. } | Change::Naming(_) => naming::probes(native, context),
         Change::Object(_) => object::probes(native, context),
-        Change::Rows(_) => rows::probes(native, context),
         Change::AddColumn { column, .. } => added::probes(native, column, context),
         Change::CreateTable { .. }
         | Change::AlterType { .. }
         | Change::Transform { .. }
+        | Change::Rows(_)
         | Change::NotYet { .. }
         | Change::Opaque { .. } => Ok(vec![]),
     }?;
@@ -44,11 +44,11 @@ pub(super) fn plan(native: &Native<'_>, context: &Context<'_>) -> Result<Planned
         Change::Partition(_) => partition::plan(native, context),
         Change::DropColumn { .. } | Change::Naming(_) => naming::plan(native, context),
         Change::Object(_) => object::plan(native, context),
-        Change::Rows(_) => rows::plan(native, context),
         Change::AddColumn { column, .. } => added::plan(native, column, context),
         Change::CreateTable { .. }
         | Change::AlterType { .. }
         | Change::Transform { .. }
+        | Change::Rows(_)
         | Change::NotYet { .. }
         | Change::Opaque { .. } => Err(later(native)),
     }

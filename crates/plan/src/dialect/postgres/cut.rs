@@ -1,7 +1,7 @@
 //! How a table is cut into windows: by its pages, or by a key where pages cannot be scanned by range.
 
-use segue_model::catalog::{Column, Index, IndexKey};
-use segue_model::ident::Ident;
+use segue_model::catalog::{Column, Index, IndexKey, Table};
+use segue_model::ident::{Ident, TableName};
 use segue_model::sql::{Hole, Quoting, Sql, TypeName};
 use segue_model::step::{Cut, CutBy};
 
@@ -33,12 +33,25 @@ pub(super) struct Windows {
 /// where there is one that the change leaves alone.
 pub(super) fn windows(mirror: &Mirror<'_>, major: u32) -> Windows {
     if major >= TID_RANGE {
-        return by_pages(mirror, include_str!("cut/range.sql"));
+        return by_pages(mirror.table(), major);
     }
     match key(mirror) {
-        Some(key) => by_key(mirror, &key),
-        // A page of 8 kB holds at most 291 rows.
-        None => by_pages(mirror, include_str!("cut/list.sql")),
+        Some(key) => by_key(mirror.table(), &key),
+        None => by_pages(mirror.table(), major),
+    }
+}
+
+/// Returns how a table is cut by the unique index over just these columns, none of which the change alters, where that can
+/// be; else by its pages.
+pub(super) fn by_index(table: &Table, columns: &[&Ident], major: u32) -> Windows {
+    let over = |index: &&Index| {
+        let keys: Vec<&Ident> = index.keys.iter().filter_map(|key| key.column.as_ref()).collect();
+        keys.len() == columns.len() && keys.iter().all(|key| columns.contains(key))
+    };
+    let mut fit = table.indexes.iter().filter(|index| is_ordered(index)).filter(over);
+    match fit.find_map(|index| index.keys.iter().map(|key| key_column(table, key)).collect::<Option<Vec<_>>>()) {
+        Some(key) => by_key(&table.name, &key),
+        None => by_pages(&table.name, major),
     }
 }
 
@@ -46,20 +59,23 @@ pub(super) fn windows(mirror: &Mirror<'_>, major: u32) -> Windows {
 /// only one that changes its key moves it to another of these windows.
 pub(super) fn by_primary_key(mirror: &Mirror<'_>) -> Option<Windows> {
     let index = mirror.table.indexes.iter().find(|index| index.primary && is_ordered(index))?;
-    Some(by_key(mirror, &key_columns(mirror, index)?))
+    Some(by_key(mirror.table(), &key_columns(mirror, index)?))
 }
 
-fn by_pages(mirror: &Mirror<'_>, window: &'static str) -> Windows {
+/// Returns how a table is cut by its pages.
+pub(super) fn by_pages(table: &TableName, major: u32) -> Windows {
+    // A page of 8 kB holds at most 291 rows.
+    let window = if major >= TID_RANGE { include_str!("cut/range.sql") } else { include_str!("cut/list.sql") };
     let extent = sql(
         "SELECT 0, (pg_catalog.pg_relation_size({table}) / pg_catalog.current_setting('block_size')::pg_catalog.int8)",
-        &[("table", Hole::Sql(&regclass(mirror.table())))],
+        &[("table", Hole::Sql(&regclass(table)))],
     );
     let by = CutBy::Numbers { extent, end: None };
-    Windows { cut: cut(mirror, "pages", by, PAGES_FIRST), window: Sql::fixed(window.trim_end()) }
+    Windows { cut: cut(table, "pages", by, PAGES_FIRST), window: Sql::fixed(window.trim_end()) }
 }
 
-fn cut(mirror: &Mirror<'_>, unit: &str, by: CutBy, size: u32) -> Cut {
-    Cut { table: mirror.table().clone(), unit: unit.to_owned(), by, size, target_ms: WINDOW_MS, rest_percent: 0 }
+fn cut(table: &TableName, unit: &str, by: CutBy, size: u32) -> Cut {
+    Cut { table: table.clone(), unit: unit.to_owned(), by, size, target_ms: WINDOW_MS, rest_percent: 0 }
 }
 
 /// A column of a key, and its type without modifiers.
@@ -73,7 +89,8 @@ fn key<'a>(mirror: &Mirror<'a>) -> Option<Vec<KeyColumn<'a>>> {
 }
 
 fn key_columns<'a>(mirror: &Mirror<'a>, index: &Index) -> Option<Vec<KeyColumn<'a>>> {
-    index.keys.iter().map(|key| key_column(mirror, key)).collect()
+    let steady = |key: &&IndexKey| !key.column.as_ref().is_some_and(|column| is_changed(mirror, column));
+    index.keys.iter().map(|key| key_column(mirror.table, Some(key).filter(steady)?)).collect()
 }
 
 /// ROW comparison follows the default operator classes, all columns in one direction, as an index is read forward or
@@ -89,9 +106,9 @@ fn is_ordered(index: &Index) -> bool {
     plain && first.is_some() && index.keys.iter().all(same)
 }
 
-fn key_column<'a>(mirror: &Mirror<'a>, key: &IndexKey) -> Option<KeyColumn<'a>> {
-    let column = mirror.table.columns.iter().find(|column| Some(&column.name) == key.column.as_ref())?;
-    let steady = column.not_null && !is_changed(mirror, &column.name) && is_plain_text(column);
+fn key_column<'a>(table: &'a Table, key: &IndexKey) -> Option<KeyColumn<'a>> {
+    let column = table.columns.iter().find(|column| Some(&column.name) == key.column.as_ref())?;
+    let steady = column.not_null && is_plain_text(column);
     steady.then(|| Some((&column.name, type_of(column)?))).flatten()
 }
 
@@ -121,7 +138,7 @@ fn type_of(column: &Column) -> Option<TypeName> {
     of_system.then(|| TypeName::spelled([Postgres.name("pg_catalog"), Postgres.name(&column.base_type)].join(".")))
 }
 
-fn by_key(mirror: &Mirror<'_>, key: &[KeyColumn<'_>]) -> Windows {
+fn by_key(of: &TableName, key: &[KeyColumn<'_>]) -> Windows {
     let each = |template: &'static str| -> Vec<Sql> {
         key.iter().map(|(name, _)| sql(template, &[("c", Hole::Name(name))])).collect()
     };
@@ -134,7 +151,7 @@ fn by_key(mirror: &Mirror<'_>, key: &[KeyColumn<'_>]) -> Windows {
     let place =
         |template: &'static str| -> Vec<Sql> { named.iter().map(|k| sql(template, &[("k", Hole::Name(k))])).collect() };
     let (columns, down, window) = (each("{c}"), each("{c} DESC"), key_window(key));
-    let table = || Hole::Table(mirror.table());
+    let table = || Hole::Table(of);
     let extent = sql(
         include_str!("cut/extent.sql").trim_end(),
         &[
@@ -158,10 +175,10 @@ fn by_key(mirror: &Mirror<'_>, key: &[KeyColumn<'_>]) -> Windows {
     );
     let total = sql(
         "SELECT GREATEST(c.reltuples, 0)::pg_catalog.int8 FROM pg_catalog.pg_class AS c WHERE c.oid = {table}",
-        &[("table", Hole::Sql(&regclass(mirror.table())))],
+        &[("table", Hole::Sql(&regclass(of)))],
     );
     let columns = u32::try_from(key.len()).unwrap_or(u32::MAX);
-    Windows { cut: cut(mirror, "rows", CutBy::Keys { columns, extent, end, total }, ROWS_FIRST), window }
+    Windows { cut: cut(of, "rows", CutBy::Keys { columns, extent, end, total }, ROWS_FIRST), window }
 }
 
 /// Returns the condition that a row's key is from `$1…$k` to `$k+1…$2k`. With several columns the first stands once more by

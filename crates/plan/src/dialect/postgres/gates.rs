@@ -258,8 +258,13 @@ pub(super) fn conditions(mirror: &Mirror<'_>) -> Vec<Condition> {
 
 /// Returns the condition that nothing new has been bound to columns that are about to go.
 pub(super) fn nothing_bound(mirror: &Mirror<'_>, columns: &[&Ident]) -> Condition {
+    nothing_bound_in(mirror.table(), columns)
+}
+
+/// Returns the condition that nothing new has been bound to columns of a table that are about to go.
+pub(super) fn nothing_bound_in(table: &TableName, columns: &[&Ident]) -> Condition {
     let names: Vec<Sql> = columns.iter().map(|c| sql("{c}", &[("c", Hole::Text(c.as_str()))])).collect();
-    let table = sql("{t}", &[("t", Hole::Table(mirror.table()))]);
+    let table = sql("{t}", &[("t", Hole::Table(table))]);
     Condition {
         sql: sql(
             include_str!("bound.sql").trim_end(),

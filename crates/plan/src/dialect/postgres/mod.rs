@@ -81,6 +81,7 @@ impl Dialect for Postgres {
             Operation::Fill(fill) => fill::probes(fill, context),
             Operation::Pair(pair) => pair::probes(pair, context),
             Operation::Retype(retype) => retype::probes(retype, context),
+            Operation::Rows(rows) => rows::probes(rows, context),
             Operation::Native(native) => alone::probes(native, context),
         }
         .map_err(|refusal| refusal.at(operation.at()))
@@ -92,6 +93,7 @@ impl Dialect for Postgres {
             Operation::Fill(fill) => fill::plan(fill, context),
             Operation::Pair(pair) => pair::plan(pair, context),
             Operation::Retype(retype) => retype::plan(retype, context),
+            Operation::Rows(rows) => rows::plan(rows, context),
             Operation::Native(native) => alone::plan(native, context),
         }
         .map_err(|refusal| refusal.at(operation.at()))

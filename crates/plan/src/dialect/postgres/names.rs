@@ -51,6 +51,11 @@ impl<'a> Names<'a> {
         Ident::of_ours("!segue_", self.table.name.as_str(), &self.tag("first"), BYTES_MAX)
     }
 
+    /// Returns a trigger's name that sorts before those of the server's own for foreign keys; `what` tells several apart.
+    pub(super) fn early_trigger(&self, what: &str) -> Ident {
+        Ident::of_ours("!segue_", self.table.name.as_str(), &self.tag(what), BYTES_MAX)
+    }
+
     /// Returns a trigger's name that sorts after the user's; `what` tells several apart.
     pub(super) fn last_trigger(&self, what: &str) -> Ident {
         Ident::of_ours("~segue_", self.table.name.as_str(), &self.tag(what), BYTES_MAX)

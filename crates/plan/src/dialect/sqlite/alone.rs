@@ -3,7 +3,7 @@
 use segue_model::change::Change;
 use segue_model::probe::Probe;
 
-use super::{column, constraint, index, naming, object, rows};
+use super::{column, constraint, index, naming, object};
 use crate::dialect::Planned;
 use crate::operation::{Context, Native};
 use crate::refusal::Refusal;
@@ -19,12 +19,12 @@ pub(super) fn probes(native: &Native<'_>, context: &Context<'_>) -> Result<Vec<P
         Change::CreateIndex { .. } | Change::Index(_) => index::probes(native, context),
         Change::DropColumn { .. } | Change::Naming(_) => naming::probes(native, context),
         Change::Object(_) => object::probes(native, context),
-        Change::Rows(_) => rows::probes(native, context),
         Change::CreateTable { .. }
         | Change::AddColumn { .. }
         | Change::AlterType { .. }
         | Change::Transform { .. }
         | Change::Partition(_)
+        | Change::Rows(_)
         | Change::NotYet { .. }
         | Change::Opaque { .. } => Ok(vec![]),
     }?;
@@ -43,12 +43,12 @@ pub(super) fn plan(native: &Native<'_>, context: &Context<'_>) -> Result<Planned
         Change::CreateIndex { .. } | Change::Index(_) => index::plan(native, context),
         Change::DropColumn { .. } | Change::Naming(_) => naming::plan(native, context),
         Change::Object(_) => object::plan(native, context),
-        Change::Rows(_) => rows::plan(native, context),
         Change::CreateTable { .. }
         | Change::AddColumn { .. }
         | Change::AlterType { .. }
         | Change::Transform { .. }
         | Change::Partition(_)
+        | Change::Rows(_)
         | Change::NotYet { .. }
         | Change::Opaque { .. } => Err(later(native)),
     }

@@ -209,7 +209,11 @@ pub(super) fn together<'a>(operation: &Operation<'a>, context: &Context<'a>) -> 
 fn as_pair<'o, 'a>(operation: &'o Operation<'a>) -> Option<&'o Pair<'a>> {
     match operation {
         Operation::Pair(pair) => Some(pair),
-        Operation::AsWritten(_) | Operation::Fill(_) | Operation::Retype(_) | Operation::Native(_) => None,
+        Operation::AsWritten(_)
+        | Operation::Fill(_)
+        | Operation::Retype(_)
+        | Operation::Rows(_)
+        | Operation::Native(_) => None,
     }
 }
 
@@ -226,7 +230,7 @@ pub(super) fn added(operation: &Operation<'_>) -> Vec<Ident> {
         }
         Operation::Fill(fill) => vec![fill.column.name.clone()],
         Operation::Pair(pair) => pair.new.iter().map(|new| new.column.name.clone()).collect(),
-        Operation::AsWritten(_) | Operation::Retype(_) | Operation::Native(_) => vec![],
+        Operation::AsWritten(_) | Operation::Retype(_) | Operation::Rows(_) | Operation::Native(_) => vec![],
     }
 }
 

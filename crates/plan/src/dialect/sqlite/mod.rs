@@ -64,6 +64,7 @@ impl Dialect for Sqlite {
             Operation::Fill(fill) => native::fill(fill, context),
             Operation::Pair(pair) => native::pair(pair, context),
             Operation::Retype(retype) => Err(types::retype(retype)),
+            Operation::Rows(rows) => rows::plan(rows),
             Operation::Native(native) => alone::plan(native, context),
         };
         planned.map_err(|refusal| refusal.at(operation.at()))

@@ -1,24 +1,16 @@
-//! A change of rows that follow from the rows of another table.
+//! Columns that move to the rows of another table.
 
-use segue_model::probe::Probe;
-
-use super::alone::later;
 use crate::dialect::Planned;
-use crate::operation::{Context, Native};
+use crate::operation::Rows;
 use crate::refusal::Refusal;
-
-/// Returns the open questions.
-///
-/// # Errors
-/// A refusal that needs no further answer.
-pub(super) fn probes(_native: &Native<'_>, _context: &Context<'_>) -> Result<Vec<Probe>, Refusal> {
-    Ok(vec![])
-}
 
 /// Returns the steps.
 ///
 /// # Errors
-/// A refusal when this cannot be done while the application runs.
-pub(super) fn plan(native: &Native<'_>, _context: &Context<'_>) -> Result<Planned, Refusal> {
-    Err(later(native))
+/// Always a refusal, so far.
+pub(super) fn plan(rows: &Rows<'_>) -> Result<Planned, Refusal> {
+    Err(Refusal::NotYet {
+        what: format!("moving columns of `{}` to rows of `{}` on SQLite", rows.from.name.name, rows.into.name().name),
+        instead: "Stop the application for this change, or leave it out of this file.".to_owned(),
+    })
 }

@@ -241,7 +241,7 @@ fn columns<'a>(operation: &Operation<'a>, context: &Context<'a>) -> Result<Vec<A
                 .map(|marker| Added { text: Some(marker_column(&marker).as_str().to_owned()), name: marker });
             pair.new.iter().map(|new| ours(new.column)).chain(marker).collect()
         }
-        Operation::AsWritten(_) | Operation::Retype(_) | Operation::Native(_) => vec![],
+        Operation::AsWritten(_) | Operation::Retype(_) | Operation::Rows(_) | Operation::Native(_) => vec![],
     })
 }
 

@@ -1,0 +1,4 @@
+BEGIN
+  PERFORM FROM {source} AS s WHERE {of_new} FOR NO KEY UPDATE;
+  RETURN NEW;
+END

@@ -1,0 +1,2 @@
+SELECT {key} {both}
+WHERE {unrelated} OR {missed} LIMIT 10

@@ -1,0 +1,1 @@
+NOT EXISTS (SELECT FROM {source} AS s WHERE {matches} AND {holds})

@@ -1,0 +1,3 @@
+CREATE TRIGGER {trigger} {when} ON {table} FOR EACH {each}
+  WHEN ({guard})
+  EXECUTE FUNCTION {function}()

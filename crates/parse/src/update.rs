@@ -1,7 +1,8 @@
 //! The SET list of an UPDATE, and when the statement is a transform.
 
-use segue_model::change::Change;
+use segue_model::change::{Change, ColumnChange, ColumnProperty};
 use segue_model::ident::{Ident, TableRef};
+use segue_model::sql::Written;
 
 use crate::grammar::{Found, Grammar, Set, Wanted, not_yet, same_table};
 use crate::problem::Fault;
@@ -34,7 +35,14 @@ pub(crate) fn resolve(
     let (table, only_absent, sets) = update;
     let is_added =
         |column: &Ident| added.iter().any(|(of, name)| same_table(grammar, of, &table) && grammar.same(name, column));
-    let absent_is_set = only_absent.is_none_or(|column| sets.iter().any(|set| grammar.same(&set.column, &column)));
+    let absent_is_set =
+        only_absent.as_ref().is_none_or(|column| sets.iter().any(|set| grammar.same(&set.column, column)));
+    if let ([set], Some(column)) = (sets.as_slice(), &only_absent)
+        && grammar.same(&set.column, column)
+        && !is_added(&set.column)
+    {
+        return fill(grammar, text, table, set);
+    }
     if !absent_is_set || !sets.iter().all(|set| is_added(&set.column)) {
         return Ok(Change::NotYet { what: DATA_STEP.to_owned(), table: Some(table) });
     }
@@ -45,6 +53,14 @@ pub(crate) fn resolve(
         assignments.push((set.column, expr));
     }
     Ok(Change::Transform { table, assignments })
+}
+
+/// `UPDATE t SET c = x WHERE c IS NULL` of a column that is there already.
+fn fill(grammar: &dyn Grammar, text: &str, table: TableRef, set: &Set) -> Result<Change, Fault> {
+    let (start, end) = set.value;
+    let expr = grammar.expression(&text[start..end], &table).map_err(|fault| fault.shifted(start))?;
+    let (column, command) = (set.column.clone(), Written::parsed(text));
+    Ok(Change::Column(ColumnChange { table, column, what: ColumnProperty::Fill(expr), command }))
 }
 
 /// Returns the assignments between SET and WHERE; `None` where one of them is no column = expression.

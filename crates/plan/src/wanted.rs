@@ -296,7 +296,7 @@ impl<'a> Reader<'a> {
                 instead: "Choose another name.".to_owned(),
             });
         }
-        let clause = column.others.first()?;
+        let clause = column.others.iter().find(|clause| !dialect(self.catalog.engine).adds_with(clause))?;
         let what = format!("ADD COLUMN `{}` with {clause}", column.name);
         Some(not_yet(what, "Leave the clause out, or add the column without it for now."))
     }

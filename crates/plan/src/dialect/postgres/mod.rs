@@ -40,7 +40,7 @@ use segue_model::probe::Probe;
 use segue_model::sql::{Hole, Quoting, Sql, StandardQuoting};
 
 use super::{Cost, Dialect, Planned};
-use crate::operation::{Context, Operation};
+use crate::operation::{Context, Native, Operation};
 use crate::refusal::Refused;
 
 /// The dialect of PostgreSQL.
@@ -77,6 +77,14 @@ impl Dialect for Postgres {
             Operation::Native(native) => alone::plan(native, context),
         }
         .map_err(|refusal| refusal.at(operation.at()))
+    }
+
+    fn keeps_old_shape(&self, native: &Native<'_>, _context: &Context<'_>) -> bool {
+        native.keeps_old_shape()
+    }
+
+    fn adds_with(&self, _clause: &str) -> bool {
+        false
     }
 
     fn system_columns(&self) -> &'static [&'static str] {

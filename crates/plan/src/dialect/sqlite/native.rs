@@ -269,15 +269,7 @@ fn strict(what: &str, expr: &Expr) -> Refusal {
 }
 
 fn set_not_null_known(wanted: bool, context: &Context<'_>) -> Result<(), Refusal> {
-    let library = &context.server.version;
-    if !wanted || (library.major, library.minor) >= (3, 53) {
-        return Ok(());
-    }
-    Err(Refusal::Impossible {
-        what: "SET NOT NULL".to_owned(),
-        why: format!("it came with SQLite 3.53, and this is 3.{}", library.minor),
-        instead: "Leave the column nullable.".to_owned(),
-    })
+    if wanted { obstacle::library(context, 53, "SET NOT NULL") } else { Ok(()) }
 }
 
 fn hideable(pair: &Pair<'_>, column: &Ident, context: &Context<'_>) -> Result<(), Refusal> {

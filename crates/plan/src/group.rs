@@ -1,7 +1,7 @@
 //! Changes and directives → operations: what of a file belongs together.
 
 use segue_model::catalog::{Catalog, Table};
-use segue_model::change::{Change, Located, Migration, Place};
+use segue_model::change::{Change, Located, Migration, NewColumn, Place};
 use segue_model::expr::{Expr, Nullness};
 use segue_model::ident::Ident;
 
@@ -315,7 +315,7 @@ impl<'w, 'a> Grouper<'w, 'a> {
             return Some(self.no_forward(name, format!("`{}`", dropped.column.name)));
         }
         match default {
-            None if added.not_null() => Some(self.no_forward(name, "the other columns".to_owned())),
+            None if added.not_null() && !is_generated(added.column) => Some(self.no_forward(name, "the other columns".to_owned())),
             None => None,
             Some(default) if !default.constant => {
                 let what = format!("ADD COLUMN `{name}` with a DEFAULT that is not a constant");
@@ -483,6 +483,11 @@ fn native<'a>(migration: &'a Migration, table: Option<&'a Table>, alone: &Alone<
         at: alone.at,
         stage,
     }
+}
+
+/// Its value follows from its own definition.
+fn is_generated(column: &NewColumn) -> bool {
+    column.others.iter().any(|clause| clause == "GENERATED")
 }
 
 fn needs_sync(operation: &Operation<'_>) -> bool {

@@ -1,6 +1,6 @@
 //! Changes that stand by themselves: each kind has a file of its own.
 
-use segue_model::catalog::{Column, Table};
+use segue_model::catalog::{Column, Table, TableKind};
 use segue_model::change::Change;
 use segue_model::ident::Ident;
 use segue_model::probe::Probe;
@@ -69,9 +69,20 @@ pub(super) fn later(native: &Native<'_>) -> Refusal {
 /// Returns the table that a change is about.
 ///
 /// # Errors
-/// A refusal of a change that names none.
+/// A refusal of a change that names none, or something else than a table.
 pub(super) fn existing<'a>(native: &Native<'a>) -> Result<&'a Table, Refusal> {
-    native.table.ok_or_else(|| later(native))
+    let table = native.table.ok_or_else(|| later(native))?;
+    let kind = match table.kind {
+        TableKind::Ordinary => return Ok(table),
+        TableKind::View => "a view",
+        TableKind::Virtual => "a virtual table",
+        TableKind::Partitioned | TableKind::Partition | TableKind::MaterializedView | TableKind::Foreign => "no table",
+    };
+    Err(Refusal::Impossible {
+        what: format!("{} of `{}`", native.change.kind().replace('_', " "), table.name.name),
+        why: format!("it is {kind}"),
+        instead: "Drop it, and create it again as it is to be.".to_owned(),
+    })
 }
 
 /// Returns a column as the catalog spells it.

@@ -78,7 +78,11 @@ pub(super) fn hide(mirror: &Mirror<'_>) -> Step {
     let names: Vec<String> = mirror.old.iter().map(|old| format!("`{}`", old.name)).collect();
     Work {
         phase: Phase::Contract,
-        title: format!("hide {}: each becomes `…_deprecated`, still in sync", names.join(", ")),
+        title: format!(
+            "hide {}: each becomes `…_deprecated`{}",
+            names.join(", "),
+            if mirror.new.is_empty() { "" } else { ", still in sync" }
+        ),
         action: Action::Sql(there),
         facts: &["col.rename"],
         table,

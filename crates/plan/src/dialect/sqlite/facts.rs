@@ -101,7 +101,7 @@ pub(super) fn cost(change: &Change) -> Option<Cost> {
     let id = match change {
         Change::CreateTable { .. } => "tab.create",
         Change::CreateIndex { .. } => "idx.create",
-        Change::AddColumn { column, .. } if !column.others.is_empty() => adding(column),
+        Change::AddColumn { column, .. } if !column.others.is_empty() => adding(column)[0],
         Change::AddColumn { column, .. } => match (&column.default, column.not_null) {
             (Some(_), _) => "addcol.const_default",
             (None, false) => "addcol.null",
@@ -150,16 +150,18 @@ pub(super) fn cost(change: &Change) -> Option<Cost> {
     })
 }
 
-/// Returns the id of the fact of a column with further clauses.
-pub(super) fn adding(column: &NewColumn) -> &'static str {
+/// Returns the ids of the facts of a column that is added.
+pub(super) fn adding(column: &NewColumn) -> &'static [&'static str] {
     let has = |word: &str| column.others.iter().any(|other| other == word);
     if has("CHECK") || (has("GENERATED") && column.not_null) {
-        "addcol.check"
+        &["addcol.check"]
     } else if has("GENERATED") {
-        "addcol.virtual"
+        &["addcol.virtual"]
     } else if has("REFERENCES") {
-        "addcol.references"
+        &["addcol.references"]
+    } else if column.default.is_none() && !column.not_null {
+        &["addcol.null"]
     } else {
-        "addcol.const_default"
+        &["addcol.const_default"]
     }
 }

@@ -13,7 +13,6 @@ use segue_model::sql::{Hole, Sql};
 use segue_model::step::{Action, Backfill, Condition, Phase, Step, Undo, Verify, Windows};
 
 use super::alone::{by_itself, existing, later, the_column};
-use super::backfill::cut_of;
 use super::cleanup::not_wal;
 use super::constraint::clause;
 use super::contract::{drop_triggers, gate};

@@ -78,7 +78,7 @@ fn said(file: &TempDatabase, statement: &str) -> Cost {
 }
 
 fn seen(file: &TempDatabase, statement: &str) -> (Cost, u64, u64) {
-    let (connection, other) = (connect(&file.path()), connect(&file.path()));
+    let (mut connection, other) = (connect(&file.path()), connect(&file.path()));
     connection.execute_batch("PRAGMA foreign_keys = OFF; PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
     other.execute_batch("PRAGMA busy_timeout = 0").unwrap();
     let number = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap().unsigned_abs();

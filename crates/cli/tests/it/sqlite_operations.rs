@@ -28,6 +28,7 @@ CREATE VIEW shown AS SELECT id, a, k FROM t;
 CREATE TABLE child (id INTEGER PRIMARY KEY, t int REFERENCES t (id) ON DELETE CASCADE, x int, y int);
 CREATE TABLE gone (id INTEGER PRIMARY KEY, w text, m int NOT NULL);
 CREATE INDEX by_w ON gone (w);
+CREATE TABLE spare (id INTEGER PRIMARY KEY);
 INSERT INTO gone VALUES (1, 'w', 1), (2, NULL, 2);
 WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 40)
 INSERT INTO t (a, "b ""c", n, p, k, v, digits) SELECT nullif('a' || (i % 7), 'a3'), nullif(i, 5), 'n' || i, 1 + i % 3, 'k' || i,
@@ -147,15 +148,20 @@ fn both_ways(case: &Case) {
     case.by_hand(&naive);
     intact(&file.path());
     assert_same(&state(&naive.path()), &state(&file.path()));
-    for stop in 1..commands.clamp(2, 4) {
+    // What is native is over at once, so another change that is not keeps the way back open.
+    let (up, last) = match commands {
+        1 => ([case.up, "\nDROP TABLE spare;"].concat(), 3),
+        more => (case.up.to_owned(), more - 1),
+    };
+    for stop in 1..=last {
         let file = TempDatabase::new(setup);
-        let project = project(&file, case.up);
+        let project = project(&file, &up);
         for arguments in &WAY[..stop] {
             project.segue.ok(arguments);
         }
         project.segue.ok(BACK);
         intact(&file.path());
-        println!("back after {stop} of {commands} commands: {}", case.up);
+        println!("back after {stop} commands: {up}");
         let now = without_log(state(&file.path()));
         assert_same(&without_log(before.clone()), &now);
     }

@@ -10,10 +10,10 @@ use super::sync::{Trigger, drops};
 pub(super) struct Exchange<'a> {
     /// The name that it is about.
     pub(super) name: &'a TableName,
-    /// The table that takes it.
-    pub(super) coming: &'a TableName,
-    /// The name that the other one takes.
-    pub(super) going: &'a TableName,
+    /// The table that takes it, and the name that the one which has it takes.
+    pub(super) other: &'a TableName,
+    /// A name that is free.
+    pub(super) meanwhile: &'a TableName,
     /// The text of the table that has the name afterwards.
     pub(super) text: String,
     /// The text of the other one afterwards: without foreign keys, which would keep somebody from deleting the rows that it
@@ -54,14 +54,15 @@ impl Exchange<'_> {
         all.extend(drops(&self.ends));
         all.extend(self.users.iter().map(|(name, _)| sql("DROP TRIGGER main.{name}", &[("name", Hole::Name(name))])));
         all.extend(self.sequence());
-        all.push(rename(self.name, self.going));
-        all.push(rename(self.coming, self.name));
+        all.push(rename(self.name, self.meanwhile));
+        all.push(rename(self.other, self.name));
+        all.push(rename(self.meanwhile, self.other));
         all.push(Sql::fixed("PRAGMA writable_schema = ON"));
         // Those that go first: the others take their names.
         all.extend(self.indexes.iter().filter(|index| index.goes).map(|index| self.index(index)));
         all.extend(self.indexes.iter().filter(|index| !index.goes).map(|index| self.index(index)));
         all.push(set_text(self.name, &self.text));
-        all.push(set_text(self.going, &self.text_going));
+        all.push(set_text(self.other, &self.text_going));
         all.push(Sql::fixed("PRAGMA writable_schema = RESET"));
         all.extend(self.users.iter().map(|(_, definition)| Sql::of_catalog(definition)));
         all.extend(self.begins.iter().map(|trigger| trigger.create.clone()));
@@ -76,7 +77,7 @@ impl Exchange<'_> {
         if !self.counts {
             return vec![];
         }
-        let (name, coming) = (self.name.name.as_str(), self.coming.name.as_str());
+        let (name, coming) = (self.name.name.as_str(), self.other.name.as_str());
         vec![
             sql("DELETE FROM main.sqlite_sequence WHERE name = {coming}", &[("coming", Hole::Text(coming))]),
             sql(
@@ -87,7 +88,7 @@ impl Exchange<'_> {
     }
 
     fn index(&self, index: &Moved) -> Sql {
-        let table = if index.goes { self.going } else { self.name };
+        let table = if index.goes { self.other } else { self.name };
         sql(
             "UPDATE main.sqlite_schema SET name = {to}, sql = {text} WHERE type = 'index' AND name = {from} AND tbl_name = {table}",
             &[
@@ -108,7 +109,7 @@ impl Exchange<'_> {
             )
         };
         let mut known =
-            vec![row("table", &self.name.name, &self.text), row("table", &self.going.name, &self.text_going)];
+            vec![row("table", &self.name.name, &self.text), row("table", &self.other.name, &self.text_going)];
         known.extend(self.indexes.iter().map(|index| row("index", &index.to, &index.text)));
         sql(
             include_str!("twin/unread.sql").trim_end(),

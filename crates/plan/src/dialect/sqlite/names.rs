@@ -47,9 +47,6 @@ impl Names {
             "segue_un_",
             "segue_uo_",
             "segue_fill_",
-            "segue_ri_",
-            "segue_ru_",
-            "segue_rd_",
             "segue_miss_",
             "segue_ti_x_",
         ];

@@ -53,7 +53,7 @@ pub(super) fn plan(
     expr: &Expr,
     context: &Context<'_>,
 ) -> Result<Planned, Refusal> {
-    super::alone::by_itself(native, context)?;
+    super::alone::not_beside_pairs(native, context)?;
     readable(table, expr, context)?;
     lookup::stable(expr)?;
     if types::is_strict(table) && !expr.constant && !types::fits_strict(table, expr, column.type_name.as_str()) {

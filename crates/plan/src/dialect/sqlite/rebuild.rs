@@ -416,10 +416,10 @@ impl<'a> Rebuild<'a> {
             .columns
             .iter()
             .map(|column| {
-                // The plus takes the affinity of the old column away, so that only that of the new one is applied, as when the
-                // value was stored.
+                // Either follows from the other. The plus takes the affinity of one column away, so that only that of the other
+                // is applied, as when the value was stored.
                 let template = if self.retyped.as_ref() == Some(column) {
-                    "n.{c} COLLATE BINARY IS NOT +o.{c}"
+                    "NOT (n.{c} COLLATE BINARY IS +o.{c} OR o.{c} COLLATE BINARY IS +n.{c})"
                 } else {
                     "o.{c} COLLATE BINARY IS NOT n.{c} OR typeof(o.{c}) IS NOT typeof(n.{c})"
                 };

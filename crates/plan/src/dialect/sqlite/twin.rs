@@ -4,7 +4,7 @@
 //! A row that the other text does not take (a second one of a key that is to be unique) is noted in a table of ours, tried
 //! again whenever somebody writes, and keeps the exchange from happening while it is there. No write fails for it.
 
-use segue_model::catalog::{Column, ConstraintKind, Table};
+use segue_model::catalog::{Column, Constraint, ConstraintKind, Table};
 use segue_model::change::{Change, ColumnChange, ColumnProperty, ConstraintAction, ConstraintChange, NewConstraint};
 use segue_model::expr::Expr;
 use segue_model::ident::{Ident, TableName, tag_of};
@@ -269,7 +269,10 @@ fn needed_by_nobody(table: &Table, name: &Ident) -> Result<(), Refusal> {
         why,
         instead: "Change that first.".to_owned(),
     };
-    if let Some(key) = table.referenced_by.first() {
+    let found = table.sql.as_deref().and_then(|text| edited::named(text, name));
+    let primary = found.is_some_and(|found| found.kind == Some(ConstraintKind::PrimaryKey));
+    let needs = |key: &&Constraint| primary || key.referenced_columns != table.primary_key();
+    if let Some(key) = table.referenced_by.iter().find(needs) {
         return Err(refused(format!("a foreign key of `{}` may find its rows by it", key.table.name)));
     }
     let integer = |column: &&Column| column.type_name.as_str().eq_ignore_ascii_case("INTEGER");
@@ -278,8 +281,7 @@ fn needed_by_nobody(table: &Table, name: &Ident) -> Result<(), Refusal> {
         _ => false,
     };
     let indexed = table.indexes.iter().any(|index| index.primary);
-    let found = table.sql.as_deref().and_then(|text| edited::named(text, name));
-    if rowid && !indexed && found.is_some_and(|found| found.kind == Some(ConstraintKind::PrimaryKey)) {
+    if rowid && !indexed && primary {
         return Err(refused("the rowid of the table goes by that column's name".to_owned()));
     }
     Ok(())
@@ -415,26 +417,20 @@ impl<'a> Twin<'a> {
     }
 
     fn forward(&self) -> Vec<Trigger> {
-        let names = ["segue_ti_", "segue_tu_", "segue_td_"].map(|prefix| self.names.of(prefix));
-        self.triggers(names, (&self.table().name.name, &self.rebuild.copy.name), &self.becomes.unique, None)
+        self.triggers(&self.becomes.unique, None)
     }
 
+    /// After the flip, what was the table goes by the name of the copy.
     fn backward(&self) -> Vec<Trigger> {
-        let names = ["segue_ri_", "segue_ru_", "segue_rd_"].map(|prefix| self.names.of(prefix));
-        let to = (&self.table().name.name, &self.rebuild.old.name);
-        self.triggers(names, to, &[], self.becomes.retyped.as_ref())
+        self.triggers(&[], self.becomes.retyped.as_ref())
     }
 
     /// Each brings the rows of the rowids that it names to what the table has, whatever fired before it. What the other table
     /// does not take is said by conditions, not by `OR IGNORE` alone: inside a trigger the conflict clause of the
     /// application's own statement wins.
-    fn triggers(
-        &self,
-        names: [Ident; 3],
-        (from, to): (&Ident, &Ident),
-        unique: &[Ident],
-        kept: Option<&Ident>,
-    ) -> Vec<Trigger> {
+    fn triggers(&self, unique: &[Ident], kept: Option<&Ident>) -> Vec<Trigger> {
+        let names = ["segue_ti_", "segue_tu_", "segue_td_"].map(|prefix| self.names.of(prefix));
+        let (from, to) = (&self.table().name.name, &self.rebuild.copy.name);
         let events = [("INSERT", "NEW.{rowid}"), ("UPDATE", "OLD.{rowid}, NEW.{rowid}"), ("DELETE", "OLD.{rowid}")];
         let free = free(to, from, unique);
         let each = names.into_iter().zip(events).map(|(name, (event, rows))| {
@@ -521,9 +517,8 @@ impl<'a> Twin<'a> {
     }
 
     fn verify(&self) -> Step {
-        let triggers = self.forward();
         let verify = Verify {
-            conditions: there(&triggers, &triggers),
+            conditions: there(&self.forward(), &self.backward()),
             compare: self.rebuild.comparing().filter(|_| self.becomes.retyped.is_none()),
             ..self.rebuild.verifying()
         };
@@ -567,7 +562,7 @@ impl<'a> Twin<'a> {
             hint: "The row was written since and does not fit what the table was: change or delete it.".to_owned(),
         };
         let undo = segue_model::step::UndoStep {
-            needed: Some(sql("SELECT {there}", &[("there", Hole::Sql(&super::way_back::is_there(&self.rebuild.old)))])),
+            needed: Some(self.is_exchanged()),
             conditions: vec![lost],
             ..undo_step(name, &["tab.swap"], back)
         };
@@ -575,13 +570,27 @@ impl<'a> Twin<'a> {
         self.work(Phase::Flip, title, Action::Sql(there), &["tab.swap"], Undo::Lossless(vec![undo]))
     }
 
+    /// Returns the question whether the copy has the table's name.
+    fn is_exchanged(&self) -> Sql {
+        let name = &self.table().name.name;
+        match &self.becomes.index {
+            Some((index, _)) => sql(
+                "SELECT count(*) FROM main.sqlite_schema WHERE type = 'index' AND name = {index} AND tbl_name = {table}",
+                &[("index", Hole::Text(index.as_str())), ("table", Hole::Text(name.as_str()))],
+            ),
+            None => sql(
+                "SELECT count(*) FROM main.sqlite_schema WHERE type = 'table' AND name = {table} AND sql = {text}",
+                &[("table", Hole::Text(name.as_str())), ("text", Hole::Text(&self.becomes.text))],
+            ),
+        }
+    }
+
     /// Returns the exchange at flip, or the one that takes it back.
     fn exchange(&self, back: bool) -> Exchange<'_> {
         let Rebuild { copy, old, text, .. } = &self.rebuild;
         let own = [text.head.as_str(), text.rest.as_str()].concat();
-        let (coming, going) = if back { (old, copy) } else { (copy, old) };
         let (stays, goes) = if back { (own, &self.rest) } else { (self.becomes.text.clone(), &text.rest) };
-        let head = sql("CREATE TABLE {going}", &[("going", Hole::Name(&going.name))]);
+        let head = sql("CREATE TABLE {copy}", &[("copy", Hole::Name(&copy.name))]);
         let without = text.foreign_keys.iter().fold(goes.clone(), |text, clause| text.replace(clause, ""));
         // Going back, the copy keeps its foreign keys: it is right again from then on.
         let text_going = [head.as_str(), if back { goes.as_str() } else { without.as_str() }].concat();
@@ -589,8 +598,8 @@ impl<'a> Twin<'a> {
             if back { (self.backward(), self.forward()) } else { (self.forward(), self.backward()) };
         Exchange {
             name: &self.table().name,
-            coming,
-            going,
+            other: copy,
+            meanwhile: old,
             text: stays,
             text_going,
             indexes: self.moved(back),
@@ -602,16 +611,14 @@ impl<'a> Twin<'a> {
     }
 
     fn moved(&self, back: bool) -> Vec<Moved> {
-        let Rebuild { copy, old, .. } = &self.rebuild;
+        let copy = &self.rebuild.copy;
         let mut all = vec![];
         for index in &self.rebuild.indexes {
-            let away = |name: &Ident, table: &TableName| index.stored(name, table);
-            let (goes, comes) = if back { (&index.copy, &index.old) } else { (&index.old, &index.copy) };
-            let going = if back { copy } else { old };
-            let own = &index.index.name;
-            all.push(Moved { from: own.clone(), to: goes.clone(), text: away(goes, going), goes: true });
+            let (own, ours) = (&index.index.name, &index.copy);
+            let away = index.stored(ours, copy);
+            all.push(Moved { from: own.clone(), to: ours.clone(), text: away, goes: true });
             let text = index.index.definition.clone();
-            all.push(Moved { from: comes.clone(), to: own.clone(), text, goes: false });
+            all.push(Moved { from: ours.clone(), to: own.clone(), text, goes: false });
         }
         if let Some((name, text)) = &self.becomes.index {
             let ours = self.index_name();
@@ -634,7 +641,7 @@ impl<'a> Twin<'a> {
     }
 
     fn clear(&self) -> Vec<Step> {
-        let Rebuild { old, rowid, .. } = &self.rebuild;
+        let Rebuild { copy: old, rowid, .. } = &self.rebuild;
         let drop = |table: &TableName| sql("DROP TABLE IF EXISTS {table}", &[("table", Hole::Table(table))]);
         let title = format!("empty `{}`", old.name);
         vec![

@@ -315,7 +315,9 @@ impl<'w, 'a> Grouper<'w, 'a> {
             return Some(self.no_forward(name, format!("`{}`", dropped.column.name)));
         }
         match default {
-            None if added.not_null() && !is_generated(added.column) => Some(self.no_forward(name, "the other columns".to_owned())),
+            None if added.not_null() && !is_generated(added.column) => {
+                Some(self.no_forward(name, "the other columns".to_owned()))
+            }
             None => None,
             Some(default) if !default.constant => {
                 let what = format!("ADD COLUMN `{name}` with a DEFAULT that is not a constant");

@@ -13,8 +13,8 @@ use crate::token::{Kind, Token, find_at_top, span};
 
 /// Returns what an ALTER TABLE wants that SQLite's parser has refused; `None` where that cannot be told.
 pub(super) fn read(text: &str, tokens: &[Token]) -> Option<Result<Found, Fault>> {
-    let [alter, table, ..] = tokens else { return None };
-    if !alter.is(text, "ALTER") || !table.is(text, "TABLE") {
+    let [alter, table, name, ..] = tokens else { return None };
+    if !alter.is(text, "ALTER") || !table.is(text, "TABLE") || !name.is_name() {
         return None;
     }
     let command = after_table(tokens);

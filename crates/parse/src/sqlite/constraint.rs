@@ -60,7 +60,8 @@ type Kinded = (ConstraintKind, Vec<Ident>, Option<References>);
 
 /// Returns the only constraint of a CREATE TABLE.
 fn of_table(node: &Stmt<'_>) -> Result<Option<Kinded>, Fault> {
-    let Stmt::CreateTable { body: CreateTableBody::ColumnsAndConstraints { constraints, columns, .. }, .. } = node else {
+    let Stmt::CreateTable { body: CreateTableBody::ColumnsAndConstraints { constraints, columns, .. }, .. } = node
+    else {
         return Ok(None);
     };
     let Some([NamedTableConstraint { constraint, .. }]) = constraints else { return Ok(None) };

@@ -11,9 +11,14 @@ use crate::problem::Fault;
 /// Returns what a statement wants; `None` where it is about something else.
 pub(super) fn read(node: &Stmt<'_>) -> Result<Option<Change>, Fault> {
     Ok(Some(match node {
-        Stmt::CreateView { temporary, if_not_exists, view_name, .. } => {
-            created("CREATE VIEW", "view.create", (*temporary, *if_not_exists), view_name, None, ObjectUndo::Drop("VIEW"))?
-        }
+        Stmt::CreateView { temporary, if_not_exists, view_name, .. } => created(
+            "CREATE VIEW",
+            "view.create",
+            (*temporary, *if_not_exists),
+            view_name,
+            None,
+            ObjectUndo::Drop("VIEW"),
+        )?,
         Stmt::CreateTrigger { temporary, if_not_exists, trigger_name, tbl_name, .. } => {
             let table = Some(name::table(tbl_name)?);
             let undo = ObjectUndo::Drop("TRIGGER");
@@ -24,7 +29,9 @@ pub(super) fn read(node: &Stmt<'_>) -> Result<Option<Change>, Fault> {
             created("CREATE VIRTUAL TABLE", "tab.create_virtual", (false, *if_not_exists), tbl_name, None, undo)?
         }
         Stmt::DropView { if_exists, view_name } => dropped("DROP VIEW", "view.drop", *if_exists, view_name)?,
-        Stmt::DropTrigger { if_exists, trigger_name } => dropped("DROP TRIGGER", "trig.drop", *if_exists, trigger_name)?,
+        Stmt::DropTrigger { if_exists, trigger_name } => {
+            dropped("DROP TRIGGER", "trig.drop", *if_exists, trigger_name)?
+        }
         Stmt::DropIndex { if_exists, idx_name } => Change::Index(IndexChange::Drop {
             indexes: vec![name::table(idx_name)?],
             concurrently: false,

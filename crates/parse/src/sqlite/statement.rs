@@ -158,7 +158,9 @@ impl Statement<'_> {
                 ColumnConstraint::Defer(_) => "DEFERRABLE",
                 ColumnConstraint::Collate { .. } => "COLLATE",
                 ColumnConstraint::ForeignKey { .. } => "REFERENCES",
-                ColumnConstraint::Generated { typ: Some(stored), .. } if stored.0.eq_ignore_ascii_case("STORED") => "STORED",
+                ColumnConstraint::Generated { typ: Some(stored), .. } if stored.0.eq_ignore_ascii_case("STORED") => {
+                    "STORED"
+                }
                 ColumnConstraint::Generated { .. } => "GENERATED",
             };
             new.others.push(word.to_owned());

@@ -41,7 +41,9 @@ pub(super) fn plan(native: &Native<'_>, context: &Context<'_>) -> Result<Planned
         Change::SetNotNull { column, .. } if null_fill::is_filled(native, column, context) => Ok(Planned::default()),
         Change::SetNotNull { column, .. } => set_not_null(table, the_column(table, column, context)?, context),
         Change::Column(ColumnChange { column, what, .. }) => match what {
-            ColumnProperty::DropNotNull => drop_not_null(table, the_column(table, column, context)?, native.stage, context),
+            ColumnProperty::DropNotNull => {
+                drop_not_null(table, the_column(table, column, context)?, native.stage, context)
+            }
             ColumnProperty::SetDefault(_) | ColumnProperty::DropDefault => twin::plan(native, context),
             ColumnProperty::Fill(expr) => {
                 null_fill::plan(native, table, the_column(table, column, context)?, expr, context)

@@ -77,10 +77,9 @@ fn free_name(table: &Table, new: &NewConstraint) -> Result<(), Refusal> {
 }
 
 fn violating<'a>(table: &'a Table, new: &NewConstraint) -> Option<Offending<'a>> {
-    let check = Sql::expr(&new.check.as_ref()?.render(
-        &|column| Sqlite.name(column.as_str()),
-        &|name| name.schema.as_ref().map_or_else(String::new, |schema| Sqlite.name(schema.as_str())),
-    ));
+    let check = Sql::expr(&new.check.as_ref()?.render(&|column| Sqlite.name(column.as_str()), &|name| {
+        name.schema.as_ref().map_or_else(String::new, |schema| Sqlite.name(schema.as_str()))
+    }));
     let find = sql(
         "SELECT * FROM {table} WHERE NOT {check}",
         &[("table", Hole::Table(&table.name)), ("check", Hole::Sql(&check))],
@@ -97,7 +96,12 @@ fn violating<'a>(table: &'a Table, new: &NewConstraint) -> Option<Offending<'a>>
 
 /// SQLite reads every row for it: 91 ms for 400,000 rows were measured. One without a name could not be dropped by a statement
 /// again, so its text is put in and taken out.
-fn add_check(native: &Native<'_>, table: &Table, new: &NewConstraint, context: &Context<'_>) -> Result<Planned, Refusal> {
+fn add_check(
+    native: &Native<'_>,
+    table: &Table,
+    new: &NewConstraint,
+    context: &Context<'_>,
+) -> Result<Planned, Refusal> {
     obstacle::library(context, 53, "ADD CONSTRAINT")?;
     free_name(table, new)?;
     if let Some(violating) = violating(table, new) {
@@ -275,7 +279,9 @@ fn add_foreign_key(
         ],
     );
     let mut notes = vec![];
-    let leads = |index: &segue_model::catalog::Index| index.keys.first().is_some_and(|k| k.column.as_ref() == new.columns.first());
+    let leads = |index: &segue_model::catalog::Index| {
+        index.keys.first().is_some_and(|k| k.column.as_ref() == new.columns.first())
+    };
     if !table.indexes.iter().any(leads) && table.primary_key().first() != new.columns.first() {
         notes.push(format!(
             "no index of `{}` begins with `{}`: each DELETE and key UPDATE of `{}` will read the whole of `{}` where \
@@ -345,12 +351,7 @@ fn drop(
     Ok(Planned { steps: vec![step], ..Planned::default() })
 }
 
-fn put_back(
-    table: &Table,
-    found: &edited::NamedConstraint,
-    (text, name): (&str, &Ident),
-    signal: &Ident,
-) -> Vec<Sql> {
+fn put_back(table: &Table, found: &edited::NamedConstraint, (text, name): (&str, &Ident), signal: &Ident) -> Vec<Sql> {
     let mut all = edited::set_text(&table.name, &found.without, text, signal);
     if let Some(check) = &found.check {
         all.push(sql(

@@ -174,7 +174,8 @@ pub(super) fn new_index_text(sql: &str) -> Option<NewIndexText<'_>> {
     let mut columns = vec![];
     for range in ranges.clone() {
         let item = &body[range];
-        let end = if item.last()?.is_one_of(&["ASC", "DESC"]) { item.get(item.len().checked_sub(2)?)? } else { item.last()? };
+        let end =
+            if item.last()?.is_one_of(&["ASC", "DESC"]) { item.get(item.len().checked_sub(2)?)? } else { item.last()? };
         keys.push(&sql[item.first()?.start..end.end()]);
         let plain = item.len() == 1 || item[1].is_one_of(&["ASC", "DESC", "COLLATE"]);
         if plain && !item[0].text.starts_with('\'') {

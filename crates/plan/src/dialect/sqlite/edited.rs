@@ -11,19 +11,8 @@ use super::definition::{Piece, end_of_reference, items, pieces};
 use super::sql;
 
 /// Words that begin a constraint of a column, and so end its type or its default.
-const BEGINS: [&str; 11] = [
-    "CONSTRAINT",
-    "PRIMARY",
-    "NOT",
-    "NULL",
-    "UNIQUE",
-    "CHECK",
-    "DEFAULT",
-    "COLLATE",
-    "REFERENCES",
-    "GENERATED",
-    "AS",
-];
+const BEGINS: [&str; 11] =
+    ["CONSTRAINT", "PRIMARY", "NOT", "NULL", "UNIQUE", "CHECK", "DEFAULT", "COLLATE", "REFERENCES", "GENERATED", "AS"];
 
 /// A constraint that stands under its name in the text of a table.
 #[derive(Debug, PartialEq, Eq)]
@@ -51,7 +40,9 @@ pub(super) fn named(text: &str, name: &Ident) -> Option<NamedConstraint> {
     for range in items(body) {
         let (before, item) = (body[range.start - 1], &body[range]);
         let at = |at: &usize| {
-            item[*at].is("CONSTRAINT") && depth_at(item, *at) == 0 && item.get(at + 1).is_some_and(|next| next.names(name))
+            item[*at].is("CONSTRAINT")
+                && depth_at(item, *at) == 0
+                && item.get(at + 1).is_some_and(|next| next.names(name))
         };
         let Some(at) = (0..item.len()).find(at) else { continue };
         let end = end_of_constraint(item, at + 2)?;

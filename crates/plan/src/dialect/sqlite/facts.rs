@@ -132,11 +132,9 @@ pub(super) fn cost(change: &Change) -> Option<Cost> {
             NamingChange::Constraint { .. } | NamingChange::Schema { .. } => return None,
         },
         Change::Object(object) => FACTS.iter().find(|fact| fact.id == object.fact)?.id,
-        Change::Index(_)
-        | Change::Partition(_)
-        | Change::Rows(_)
-        | Change::NotYet { .. }
-        | Change::Opaque { .. } => return None,
+        Change::Index(_) | Change::Partition(_) | Change::Rows(_) | Change::NotYet { .. } | Change::Opaque { .. } => {
+            return None;
+        }
     };
     let fact = fact(id);
     Some(Cost {

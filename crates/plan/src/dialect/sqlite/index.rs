@@ -65,9 +65,9 @@ fn duplicates<'a>(table: &'a Table, text: &NewIndexText<'_>) -> Duplicates<'a> {
         table,
         key: format!("duplicates {} {}", table.name.name.as_str(), text.keys.join(", ")),
         columns: text.keys.iter().map(|key| Sql::of_catalog(key)).collect(),
-        predicate: text.predicate.map(|predicate| {
-            sql("({predicate})", &[("predicate", Hole::Sql(&Sql::of_catalog(predicate)))])
-        }),
+        predicate: text
+            .predicate
+            .map(|predicate| sql("({predicate})", &[("predicate", Hole::Sql(&Sql::of_catalog(predicate)))])),
         what: format!("a UNIQUE index on `{}`", table.name.name),
     }
 }
@@ -112,7 +112,9 @@ fn stall(table: &Table) -> String {
     match table.size.rows {
         Some(rows) => {
             let ms = (rows / 1000).max(1).saturating_mul(MS_A_THOUSAND_ROWS);
-            format!("no other connection can write while the index of `{name}` is made: about {ms} ms; reads go on in WAL mode")
+            format!(
+                "no other connection can write while the index of `{name}` is made: about {ms} ms; reads go on in WAL mode"
+            )
         }
         None => format!("no other connection can write while the index of `{name}` is made; reads go on in WAL mode"),
     }
@@ -120,12 +122,7 @@ fn stall(table: &Table) -> String {
 
 /// Space is given back to the file, which takes the write lock as long as that takes: 25 ms for 400,000 rows, 218 ms where
 /// the library is built with SECURE_DELETE.
-fn drop(
-    native: &Native<'_>,
-    indexes: &[TableRef],
-    if_exists: bool,
-    context: &Context<'_>,
-) -> Result<Planned, Refusal> {
+fn drop(native: &Native<'_>, indexes: &[TableRef], if_exists: bool, context: &Context<'_>) -> Result<Planned, Refusal> {
     let mut planned = Planned::default();
     for wanted in indexes {
         let find = |table: &'_ Table| -> Option<Index> {
@@ -168,7 +165,10 @@ fn drop_one(_native: &Native<'_>, table: &Table, index: &Index) -> Result<Step, 
     if let Some(key) = table.referenced_by.iter().find(needs) {
         return Err(Refusal::Impossible {
             what,
-            why: format!("a foreign key of `{}` finds its rows by it, and every write would fail without", key.table.name),
+            why: format!(
+                "a foreign key of `{}` finds its rows by it, and every write would fail without",
+                key.table.name
+            ),
             instead: "Drop the foreign key first.".to_owned(),
         });
     }

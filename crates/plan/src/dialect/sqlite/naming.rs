@@ -147,14 +147,20 @@ fn drop_table(native: &Native<'_>, context: &Context<'_>) -> Result<Planned, Ref
 
 fn set_aside(table: &Table, hides: &TableName, names: &Names) -> Step {
     let keeps = names.keep();
-    let triggers = table.triggers.iter().map(|trigger| sql("DROP TRIGGER main.{name}", &[("name", Hole::Name(&trigger.name))]));
+    let triggers =
+        table.triggers.iter().map(|trigger| sql("DROP TRIGGER main.{name}", &[("name", Hole::Name(&trigger.name))]));
     let created = table.indexes.iter().filter(|index| !index.definition.is_empty());
     let indexes = created.map(|index| sql("DROP INDEX main.{name}", &[("name", Hole::Name(&index.name))]));
-    let rename = sql("ALTER TABLE {from} RENAME TO {to}", &[("from", Hole::Table(hides)), ("to", Hole::Name(&keeps.name))]);
+    let rename =
+        sql("ALTER TABLE {from} RENAME TO {to}", &[("from", Hole::Table(hides)), ("to", Hole::Name(&keeps.name))]);
     Work {
         phase: Phase::Cleanup,
         title: format!("keep `{}` as `{}`, without its indexes and triggers", hides.name, keeps.name),
-        action: Action::Snapshot(Snapshot { keeps, create: triggers.chain(indexes).chain([rename]).collect(), copy: None }),
+        action: Action::Snapshot(Snapshot {
+            keeps,
+            create: triggers.chain(indexes).chain([rename]).collect(),
+            copy: None,
+        }),
         facts: &["tab.rename"],
         table: &table.name,
         undo: Undo::Impossible,
@@ -172,9 +178,8 @@ fn nothing_hangs_on(table: &Table) -> Result<(), Refusal> {
         return Err(refused(format!("a foreign key of `{}`", foreign.table.name)));
     }
     let own = |name: &str| table.triggers.iter().any(|trigger| trigger.name.as_str() == name);
-    let outside = |user: &&segue_model::catalog::Dependent| {
-        (user.kind == "view" || user.kind == "trigger") && !own(&user.name)
-    };
+    let outside =
+        |user: &&segue_model::catalog::Dependent| (user.kind == "view" || user.kind == "trigger") && !own(&user.name);
     match table.dependents.iter().find(outside) {
         Some(user) => Err(refused(format!("the {} `{}`", user.kind, user.name))),
         None => Ok(()),
@@ -206,8 +211,7 @@ fn drop_columns(native: &Native<'_>, context: &Context<'_>) -> Result<Planned, R
     let rowid = obstacle::rowid(table)?;
     let names = Names::new(table, &columns[0].name, context)?;
     let old = columns.iter().map(|column| going(column)).collect();
-    let mirror =
-        Mirror { table, rowid, new: vec![], old, marker: None, renamed: std::collections::BTreeMap::new() };
+    let mirror = Mirror { table, rowid, new: vec![], old, marker: None, renamed: std::collections::BTreeMap::new() };
     dropping(&mirror, &columns, &names, context)
 }
 

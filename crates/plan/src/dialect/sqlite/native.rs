@@ -93,8 +93,11 @@ fn addable(table: &Ident, column: &NewColumn) -> Result<(), Refusal> {
             what: format!("{what} with {clause}"),
             why: "SQLite adds no such column to a table that is there".to_owned(),
             instead: match clause {
-                "STORED" => "Make it VIRTUAL: it is computed when it is read, and an index over it stores it.".to_owned(),
-                _ => "Add the column without it, and in the next migration ALTER TABLE … ADD CONSTRAINT … UNIQUE.".to_owned(),
+                "STORED" => {
+                    "Make it VIRTUAL: it is computed when it is read, and an index over it stores it.".to_owned()
+                }
+                _ => "Add the column without it, and in the next migration ALTER TABLE … ADD CONSTRAINT … UNIQUE."
+                    .to_owned(),
             },
         });
     }

@@ -21,7 +21,11 @@ use crate::wanted::no_column;
 
 /// Returns whether the file also fills the NULLs of this column.
 pub(super) fn is_filled(native: &Native<'_>, column: &Ident, context: &Context<'_>) -> bool {
-    let same_table = |change: &ColumnChange| native.table.is_some_and(|table| context.catalog.find(&change.table).is_some_and(|other| other.name == table.name));
+    let same_table = |change: &ColumnChange| {
+        native
+            .table
+            .is_some_and(|table| context.catalog.find(&change.table).is_some_and(|other| other.name == table.name))
+    };
     context.migration.changes.iter().any(|change| match &change.what {
         Change::Column(change) => {
             matches!(change.what, ColumnProperty::Fill(_))
@@ -75,7 +79,11 @@ pub(super) fn plan(
     }
     steps.extend(fill.forget());
     let mut notes = fired(table);
-    notes.push(format!("an INSERT or UPDATE may still write a NULL to `{}`{}", column.name, if not_null { " until contract" } else { "" }));
+    notes.push(format!(
+        "an INSERT or UPDATE may still write a NULL to `{}`{}",
+        column.name,
+        if not_null { " until contract" } else { "" }
+    ));
     Ok(Planned { steps, notes, flip: "nothing changes in the database".to_owned(), loses: None })
 }
 
@@ -107,8 +115,14 @@ impl<'a> NullFill<'a> {
             not_null: column.not_null,
         };
         let rowid = obstacle::rowid(table)?;
-        let mirror =
-            Mirror { table, rowid, new: vec![new], old: vec![], marker: None, renamed: std::collections::BTreeMap::new() };
+        let mirror = Mirror {
+            table,
+            rowid,
+            new: vec![new],
+            old: vec![],
+            marker: None,
+            renamed: std::collections::BTreeMap::new(),
+        };
         Ok(Self { mirror, names })
     }
 
@@ -130,7 +144,12 @@ impl<'a> NullFill<'a> {
         let cut = cut_of(table, &self.mirror.rowid);
         Work {
             phase: Phase::Sync,
-            title: format!("remember in `{}` which rows of `{}` have no value in `{}`", keeps.name, table.name, self.column()),
+            title: format!(
+                "remember in `{}` which rows of `{}` have no value in `{}`",
+                keeps.name,
+                table.name,
+                self.column()
+            ),
             undo: Undo::Lossless(emptied_and_dropped(&keeps, &rowid)),
             action: Action::Snapshot(Snapshot { keeps, create: vec![create], copy: Some((cut, copy)) }),
             facts: &["dml.copy_window"],

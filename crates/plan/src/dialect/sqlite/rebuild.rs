@@ -485,8 +485,11 @@ pub(super) fn emptying(table: &TableName, rowid: &Ident) -> Windows {
 impl CopiedIndex<'_> {
     /// Returns its text under another name on another table.
     pub(super) fn stored(&self, name: &Ident, table: &TableName) -> String {
-        let template =
-            if self.text.unique { "CREATE UNIQUE INDEX {index} ON {table}{rest}" } else { "CREATE INDEX {index} ON {table}{rest}" };
+        let template = if self.text.unique {
+            "CREATE UNIQUE INDEX {index} ON {table}{rest}"
+        } else {
+            "CREATE INDEX {index} ON {table}{rest}"
+        };
         let rest = Sql::of_catalog(&self.text.rest);
         let holes = [("index", Hole::Name(name)), ("table", Hole::Name(&table.name)), ("rest", Hole::Sql(&rest))];
         sql(template, &holes).as_str().to_owned()

@@ -202,7 +202,10 @@ fn becomes(native: &Native<'_>, table: &Table, context: &Context<'_>) -> Result<
             let mut becomes: Becomes = plain(Some(text.to_owned()), format!("it has the index `{index}`"))?;
             if read.unique {
                 return Err(Refusal::NotYet {
-                    what: format!("a UNIQUE index on `{}`, which has more rows than are written at once", table.name.name),
+                    what: format!(
+                        "a UNIQUE index on `{}`, which has more rows than are written at once",
+                        table.name.name
+                    ),
                     instead: "Say ALTER TABLE … ADD CONSTRAINT … UNIQUE instead.".to_owned(),
                 });
             }
@@ -320,11 +323,13 @@ impl<'a> Twin<'a> {
         let rowid = obstacle::rowid(table)?;
         let first = table.columns.first().map_or(&table.name.name, |column| &column.name);
         let names = Names::new(table, first, context)?;
-        let cannot = |why: String| Refusal::Impossible {
+        let cannot = |why: String| {
+            Refusal::Impossible {
             what: format!("a copy of `{}`, by which {}", table.name.name, becomes.what),
             why,
             instead: "Rebuild the table by hand while nobody writes: lang_altertable, section 7, of SQLite's manual says how."
                 .to_owned(),
+        }
         };
         if let Some(why) = not_wal(context) {
             return Err(cannot(why));
@@ -389,18 +394,15 @@ impl<'a> Twin<'a> {
             let (name, rest) = (self.index_name(), Sql::of_catalog(read));
             sql(
                 "CREATE INDEX main.{index} ON {copy}{rest}",
-                &[
-                    ("index", Hole::Name(&name)),
-                    ("copy", Hole::Name(&rebuild.copy.name)),
-                    ("rest", Hole::Sql(&rest)),
-                ],
+                &[("index", Hole::Name(&name)), ("copy", Hole::Name(&rebuild.copy.name)), ("rest", Hole::Sql(&rest))],
             )
         }));
         all.push(sql("CREATE TABLE {miss} (segue_rowid INTEGER PRIMARY KEY)", &[("miss", Hole::Table(&self.miss))]));
         let mut undo = emptied_and_dropped(&rebuild.copy, &rebuild.rowid);
         let drop = sql("DROP TABLE IF EXISTS {miss}", &[("miss", Hole::Table(&self.miss))]);
         undo.push(undo_step(&self.table().name, &["tab.drop"], vec![drop]));
-        let title = format!("create `{}`, empty: `{}`, but {}", rebuild.copy.name, self.table().name.name, self.becomes.what);
+        let title =
+            format!("create `{}`, empty: `{}`, but {}", rebuild.copy.name, self.table().name.name, self.becomes.what);
         self.work(Phase::Expand, title, Action::Sql(all), &["tab.create"], Undo::Lossless(undo))
     }
 
@@ -594,8 +596,7 @@ impl<'a> Twin<'a> {
         let without = text.foreign_keys.iter().fold(goes.clone(), |text, clause| text.replace(clause, ""));
         // Going back, the copy keeps its foreign keys: it is right again from then on.
         let text_going = [head.as_str(), if back { goes.as_str() } else { without.as_str() }].concat();
-        let (ends, begins) =
-            if back { (self.backward(), self.forward()) } else { (self.forward(), self.backward()) };
+        let (ends, begins) = if back { (self.backward(), self.forward()) } else { (self.forward(), self.backward()) };
         Exchange {
             name: &self.table().name,
             other: copy,
@@ -662,9 +663,8 @@ fn free(to: &Ident, from: &Ident, unique: &[Ident]) -> Sql {
     if unique.is_empty() {
         return Sql::fixed("");
     }
-    let pair = |column: &Ident| {
-        sql("segue_other.{c} = {from}.{c}", &[("c", Hole::Name(column)), ("from", Hole::Name(from))])
-    };
+    let pair =
+        |column: &Ident| sql("segue_other.{c} = {from}.{c}", &[("c", Hole::Name(column)), ("from", Hole::Name(from))]);
     let same: Vec<Sql> = unique.iter().map(pair).collect();
     sql(
         "\n      AND NOT EXISTS (SELECT 1 FROM {to} AS segue_other WHERE {same})",

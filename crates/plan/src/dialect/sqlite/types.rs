@@ -81,7 +81,8 @@ pub(super) fn retypable(retype: &Retype<'_>) -> Result<(), Refusal> {
 
 /// `USING c` and `USING CAST(c AS type)` say nothing more.
 fn is_cast(using: &str, column: &str, to: &str) -> bool {
-    let squeezed = |text: &str| text.chars().filter(|c| !c.is_whitespace() && *c != '"').collect::<String>().to_lowercase();
+    let squeezed =
+        |text: &str| text.chars().filter(|c| !c.is_whitespace() && *c != '"').collect::<String>().to_lowercase();
     let (using, column, to) = (squeezed(using), squeezed(column), squeezed(to));
     using == column || using == ["cast(", &column, "as", &to, ")"].concat()
 }

@@ -485,7 +485,7 @@ DROP TABLE IF EXISTS t;
 DROP VIEW v;
 DROP TRIGGER IF EXISTS r;
 UPDATE t SET a = 1 WHERE a IS NULL;
-UPDATE t SET a = b || 'x' WHERE (main.t.a ISNULL);
+UPDATE t SET a = b || 'x' WHERE (t.a ISNULL);
 CREATE TEMP TRIGGER r AFTER INSERT ON t BEGIN SELECT 1; END;
 CREATE VIEW IF NOT EXISTS v AS SELECT 1;"
     ), @r#"
@@ -506,7 +506,7 @@ CREATE VIEW IF NOT EXISTS v AS SELECT 1;"
     15:1 not yet CREATE TEMPORARY TRIGGER [t]
     16:1 not yet CREATE VIEW IF NOT EXISTS (leave IF NOT EXISTS out: a rollback must never drop what was there before)
     "#);
-    insta::assert_snapshot!(sqlite("ALTER TABLE t ADD UNIQUE (a, b;\nALTER TABLE t ADD CONSTRAINT x UNIQUE a"), @"");
+    assert!(sqlite("ALTER TABLE t ADD CONSTRAINT x UNIQUE a").contains("this is no constraint that SQLite has"));
 }
 
 #[test]

@@ -32,7 +32,7 @@ pub(super) fn read(text: &str, tokens: &[Token], table: &TableRef) -> Result<Opt
     let check = check.transpose()?;
     let unread = || Fault::syntax((start, end), "this is no constraint that SQLite has");
     let statement = ["CREATE TABLE t (c, ", definition, "\n)"].concat();
-    let read = syntax::with(&statement, &[], |node| of_table(node)).ok_or_else(unread)?;
+    let read = syntax::with(&statement, &[], of_table).ok_or_else(unread)?;
     let Ok(Some((kind, columns, references))) = read else { return Err(unread()) };
     Ok(Some(NewConstraint {
         name: named,

@@ -474,20 +474,60 @@ CREATE VIEW v AS SELECT 1;
 CREATE VIRTUAL TABLE f USING fts5(a);
 VACUUM;"
     ), @r#"
-    1:15 not yet RENAME COLUMN [t]
-    2:15 not yet RENAME TO [t]
-    3:15 not yet ADD CONSTRAINT [t]
-    4:15 not yet ALTER COLUMN … DROP NOT NULL [t]
-    5:1 not yet DROP TABLE [t]
-    6:1 not yet CREATE TRIGGER
+    1:15 rename_column [t]
+    2:15 rename_table [t]
+    3:15 add_check [t]
+    4:15 drop_not_null [t]
+    5:1 drop_table [t]
+    6:1 trig.create [t]
     7:1 not yet PRAGMA
     8:1 not yet BEGIN (Segue manages transactions itself)
     9:1 not yet END (Segue manages transactions itself)
     10:1 not yet INSERT INTO [t]
-    11:1 not yet CREATE VIEW
-    12:1 not yet CREATE VIRTUAL TABLE
+    11:1 view.create
+    12:1 tab.create_virtual
     13:1 not yet VACUUM
     "#);
+}
+
+#[test]
+fn what_sqlite_has_no_statement_for_is_read_in_postgresqls_words() {
+    insta::assert_snapshot!(sqlite(
+        "ALTER TABLE t ALTER COLUMN a SET DEFAULT (1 + 2);
+ALTER TABLE main.t ALTER a DROP DEFAULT;
+ALTER TABLE t ADD CONSTRAINT \"o\"\"k\" UNIQUE (a COLLATE nocase DESC, b);
+ALTER TABLE t ADD PRIMARY KEY (a);
+ALTER TABLE t ADD CONSTRAINT f FOREIGN KEY (a, b) REFERENCES p (x, y) ON DELETE SET NULL DEFERRABLE;
+ALTER TABLE t ADD CHECK (a > 0);
+ALTER TABLE t DROP CONSTRAINT f;
+ALTER TABLE t DROP CONSTRAINT IF EXISTS f;
+DROP INDEX main.i;
+DROP TABLE IF EXISTS t;
+DROP VIEW v;
+DROP TRIGGER IF EXISTS r;
+UPDATE t SET a = 1 WHERE a IS NULL;
+UPDATE t SET a = b || 'x' WHERE (t.a ISNULL);
+CREATE TEMP TRIGGER r AFTER INSERT ON t BEGIN SELECT 1; END;
+CREATE VIEW IF NOT EXISTS v AS SELECT 1;"
+    ), @r#"
+    1:15 set_default [t]
+    2:20 drop_default [main.t]
+    3:15 add_unique [t]
+    4:15 add_primary_key [t]
+    5:15 add_foreign_key [t]
+    6:15 add_check [t]
+    7:15 drop_constraint [t]
+    8:15 drop_constraint [t]
+    9:1 drop_index
+    10:1 drop_table [t]
+    11:1 view.drop
+    12:1 trig.drop
+    13:1 fill_nulls [t]
+    14:1 fill_nulls [t]
+    15:1 not yet CREATE TEMPORARY TRIGGER [t]
+    16:1 not yet CREATE VIEW IF NOT EXISTS (leave IF NOT EXISTS out: a rollback must never drop what was there before)
+    "#);
+    assert!(sqlite("ALTER TABLE t ADD CONSTRAINT x UNIQUE a").contains("this is no constraint that SQLite has"));
 }
 
 #[test]

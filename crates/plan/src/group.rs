@@ -335,7 +335,9 @@ impl<'w, 'a> Grouper<'w, 'a> {
         let steps = |what: String, instead: &str| details.map(|_| Way::InSteps).ok_or_else(|| not_yet(what, instead));
         let makes_values = details.is_some_and(|details| details.makes_values() || details.generated.is_some());
         match default {
-            None if added.not_null() && !makes_values => Err(self.no_forward(name, "the other columns".to_owned())),
+            None if added.not_null() && !makes_values && !is_generated(added.column) => {
+                Err(self.no_forward(name, "the other columns".to_owned()))
+            }
             _ if details.is_some_and(ColumnDetails::has_more) => Ok(Way::InSteps),
             None => Ok(Way::AsWritten),
             Some(default) if !default.constant => {
@@ -629,6 +631,11 @@ fn native<'a>(migration: &'a Migration, table: Option<&'a Table>, alone: &Alone<
 fn is_filled(column: &NewColumn) -> bool {
     let makes_values = column.details.as_ref().is_some_and(ColumnDetails::makes_values);
     makes_values || column.default.as_ref().is_some_and(|default| !default.constant)
+}
+
+/// Its value follows from its own definition.
+fn is_generated(column: &NewColumn) -> bool {
+    column.others.iter().any(|clause| clause == "GENERATED")
 }
 
 fn needs_sync(operation: &Operation<'_>) -> bool {

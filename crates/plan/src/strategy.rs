@@ -77,13 +77,18 @@ fn native_reason(operations: &[Operation<'_>], context: &Context<'_>) -> String 
 fn kept_reason(native: &Native<'_>) -> String {
     let table =
         native.table.map_or_else(String::new, |table| format!("`{}` has {} and ", table.name.name, rows(table)));
+    if !native.keeps_old_shape() {
+        return format!("{table}all are written again for {}", native.change.kind().replace('_', " "));
+    }
     format!("{table}running code still uses what {} takes away", native.change.kind().replace('_', " "))
 }
 
 /// Why an operation cannot run as written.
 fn reason(operation: &Operation<'_>, context: &Context<'_>) -> Option<String> {
     match operation {
-        Operation::Native(native) => native.keeps_old_shape().then(|| kept_reason(native)),
+        Operation::Native(native) => {
+            dialect(context.catalog.engine).keeps_old_shape(native, context).then(|| kept_reason(native))
+        }
         Operation::AsWritten(_) => None,
         Operation::Fill(fill) => Some(fill_reason(fill)),
         Operation::Pair(pair) => Some(pair_reason(pair)),

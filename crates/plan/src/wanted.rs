@@ -431,7 +431,8 @@ impl<'a> Reader<'a> {
             });
         }
         // Where the parser takes clauses apart, the dialect carries them out one by one.
-        let clause = column.others.first().filter(|_| column.details.is_none())?;
+        let others = column.others.iter().filter(|_| column.details.is_none());
+        let clause = others.into_iter().find(|clause| !dialect(self.catalog.engine).adds_with(clause))?;
         let what = format!("ADD COLUMN `{}` with {clause}", column.name);
         Some(not_yet(what, "Leave the clause out, or add the column without it for now."))
     }

@@ -12,7 +12,7 @@ pub struct ObjectChange {
     pub fact: &'static str,
     /// The object as SQL names it, where it has a name of its own: `"s"."v"`, `"f"("pg_catalog"."int4")`.
     pub object: Option<Written>,
-    /// The view, materialized view or sequence that it locks, where it is one.
+    /// The view, materialized view or sequence that it locks, where it is one; on SQLite the object, whatever it is.
     pub relation: Option<TableRef>,
     /// The table that it is about, where it names one.
     pub table: Option<TableRef>,

@@ -1,27 +1,108 @@
 //! What people write in an ALTER TABLE and SQLite's grammar does not have: read from its tokens, so that it is answered in
 //! the words of what was wanted.
 
-use segue_model::change::Change;
+use segue_model::change::{Change, ColumnChange, ColumnProperty, ConstraintAction, ConstraintChange};
 use segue_model::expr::Expr;
 use segue_model::ident::TableRef;
-use segue_model::sql::TypeName;
+use segue_model::sql::{TypeName, Written};
 
-use super::{expr, name};
+use super::{constraint, expr, name};
 use crate::grammar::{Found, Wanted};
 use crate::problem::{Fault, ProblemKind};
 use crate::token::{Kind, Token, find_at_top, span};
 
 /// Returns what an ALTER TABLE wants that SQLite's parser has refused; `None` where that cannot be told.
 pub(super) fn read(text: &str, tokens: &[Token]) -> Option<Result<Found, Fault>> {
-    let [alter, table, ..] = tokens else { return None };
-    if !alter.is(text, "ALTER") || !table.is(text, "TABLE") {
+    let [alter, table, name, ..] = tokens else { return None };
+    if !alter.is(text, "ALTER") || !table.is(text, "TABLE") || !name.is_name() {
         return None;
     }
     let command = after_table(tokens);
     if let Some(comma) = find_at_top(command, |token| token.kind == Kind::Comma) {
         return Some(Err(Fault { span: span(&command[comma..=comma]), kind: ProblemKind::OneChange }));
     }
-    alter_type(text, tokens, command).transpose()
+    let found = alter_type(text, tokens, command).and_then(|found| match found {
+        Some(found) => Ok(Some(found)),
+        None => others(text, tokens, command),
+    });
+    found.transpose()
+}
+
+/// Reads what PostgreSQL says of a default or a constraint.
+fn others(text: &str, tokens: &[Token], command: &[Token]) -> Result<Option<Found>, Fault> {
+    let table = table(text, tokens)?;
+    let change = match default(text, command, &table)? {
+        Some(change) => Some(change),
+        None => add_constraint(text, command, &table)?.or(drop_constraint(text, command, &table)?),
+    };
+    Ok(change.map(|change| Found { at: span(command).0, what: Wanted::Change(change) }))
+}
+
+/// Returns the text of these tokens.
+pub(super) fn written(text: &str, tokens: &[Token]) -> Written {
+    let (start, end) = span(tokens);
+    Written::parsed(&text[start..end])
+}
+
+/// Reads `ALTER [COLUMN] c SET DEFAULT expr` and `… DROP DEFAULT`.
+fn default(text: &str, command: &[Token], table: &TableRef) -> Result<Option<Change>, Fault> {
+    let rest = match command {
+        [alter, column, rest @ ..] if alter.is(text, "ALTER") && column.is(text, "COLUMN") && rest.len() > 2 => rest,
+        [alter, rest @ ..] if alter.is(text, "ALTER") => rest,
+        _ => return Ok(None),
+    };
+    let (column, what) = match rest {
+        [column, set, default, value @ ..]
+            if set.is(text, "SET") && default.is(text, "DEFAULT") && !value.is_empty() =>
+        {
+            (column, ColumnProperty::SetDefault(expression(text, value, table)?))
+        }
+        [column, drop, default] if drop.is(text, "DROP") && default.is(text, "DEFAULT") => {
+            (column, ColumnProperty::DropDefault)
+        }
+        _ => return Ok(None),
+    };
+    let column = name::ident(column.text(text)).map_err(|fault| fault.shifted(column.start))?;
+    Ok(Some(Change::Column(ColumnChange { table: table.clone(), column, what, command: written(text, command) })))
+}
+
+/// Reads `ADD [CONSTRAINT name] …`.
+pub(super) fn add_constraint(text: &str, command: &[Token], table: &TableRef) -> Result<Option<Change>, Fault> {
+    let [add, rest @ ..] = command else { return Ok(None) };
+    if !add.is(text, "ADD") {
+        return Ok(None);
+    }
+    let new = constraint::read(text, rest, table)?;
+    Ok(new.map(|new| {
+        Change::Constraint(ConstraintChange {
+            table: table.clone(),
+            what: ConstraintAction::Add(new),
+            command: written(text, command),
+        })
+    }))
+}
+
+/// Reads `DROP CONSTRAINT IF EXISTS name`, which SQLite does not have.
+fn drop_constraint(text: &str, command: &[Token], table: &TableRef) -> Result<Option<Change>, Fault> {
+    let [drop, constraint, rest @ ..] = command else { return Ok(None) };
+    if !drop.is(text, "DROP") || !constraint.is(text, "CONSTRAINT") {
+        return Ok(None);
+    }
+    let (if_exists, rest) = match rest {
+        [word, exists, rest @ ..] if word.is(text, "IF") && exists.is(text, "EXISTS") => (true, rest),
+        _ => (false, rest),
+    };
+    let (named, cascade) = match rest {
+        [named] => (named, false),
+        [named, word] if word.is(text, "CASCADE") || word.is(text, "RESTRICT") => (named, word.is(text, "CASCADE")),
+        _ => return Ok(None),
+    };
+    let name = name::ident(named.text(text)).map_err(|fault| fault.shifted(named.start))?;
+    Ok(Some(Change::Constraint(ConstraintChange {
+        table: table.clone(),
+        what: ConstraintAction::Drop { name, if_exists, cascade },
+        command: written(text, command),
+    })))
 }
 
 /// Returns the tokens after `ALTER TABLE name`.

@@ -1,10 +1,12 @@
 //! SQLite's SQL, by `sqlite3-parser`.
 
 mod alter;
+mod constraint;
 mod expr;
 mod function;
 mod lex;
 mod name;
+mod object;
 mod statement;
 mod syntax;
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! What one statement wants.
 
-use segue_model::change::{Change, NewColumn};
+use segue_model::change::{
+    Change, ColumnChange, ColumnProperty, ConstraintAction, ConstraintChange, NamingChange, NewColumn,
+};
 use segue_model::expr::Expr;
 use segue_model::ident::{Ident, TableRef};
 use segue_model::sql::TypeName;
@@ -9,7 +11,7 @@ use sqlite3_parser::ast::{
     Stmt, Type, TypeSize,
 };
 
-use super::{Sqlite, alter, expr, name, syntax};
+use super::{Sqlite, alter, expr, name, object, syntax};
 use crate::grammar::{Found, Mention, Wanted, if_missing, not_yet};
 use crate::problem::{Fault, ProblemKind};
 use crate::token::{Kind, Token, closing, find_at_top, head, listed, span};
@@ -63,10 +65,13 @@ impl Statement<'_> {
             Stmt::Begin(..) | Stmt::Commit(_) | Stmt::Rollback { .. } | Stmt::Savepoint(_) | Stmt::Release(_) => {
                 Ok(self.not_yet(format!("{} (Segue manages transactions itself)", self.words()), None))
             }
-            Stmt::Insert { tbl_name, .. } | Stmt::Delete { tbl_name, .. } | Stmt::DropTable { tbl_name, .. } => {
+            Stmt::Insert { tbl_name, .. } | Stmt::Delete { tbl_name, .. } => {
                 Ok(self.not_yet(self.words(), Some(name::table(tbl_name)?)))
             }
-            _ => Ok(self.not_yet(self.words(), None)),
+            _ => Ok(match object::read(node)? {
+                Some(change) => Found { at: 0, what: Wanted::Change(change) },
+                None => self.not_yet(self.words(), None),
+            }),
         }
     }
 
@@ -92,11 +97,29 @@ impl Statement<'_> {
                 Change::SetNotNull { table: table.clone(), column: name::of_node(column)? }
             }
             AlterTableBody::SetColumnNotNull(_, Some(_)) => not_yet("ALTER COLUMN … SET NOT NULL ON CONFLICT"),
-            AlterTableBody::DropColumnNotNull(_) => not_yet("ALTER COLUMN … DROP NOT NULL"),
-            AlterTableBody::RenameTo(_) => not_yet("RENAME TO"),
-            AlterTableBody::RenameColumn { .. } => not_yet("RENAME COLUMN"),
-            AlterTableBody::AddConstraint(_) => not_yet("ADD CONSTRAINT"),
-            AlterTableBody::DropConstraint(_) => not_yet("DROP CONSTRAINT"),
+            AlterTableBody::DropColumnNotNull(column) => Change::Column(ColumnChange {
+                table: table.clone(),
+                column: name::of_node(column)?,
+                what: ColumnProperty::DropNotNull,
+                command: alter::written(self.text, command),
+            }),
+            AlterTableBody::RenameTo(to) => {
+                Change::Naming(NamingChange::Table { table: table.clone(), to: name::of_node(to)? })
+            }
+            AlterTableBody::RenameColumn { old, new } => Change::Naming(NamingChange::Column {
+                table: table.clone(),
+                column: name::of_node(old)?,
+                to: name::of_node(new)?,
+            }),
+            AlterTableBody::AddConstraint(_) => match alter::add_constraint(self.text, command, table)? {
+                Some(change) => change,
+                None => not_yet("ADD CONSTRAINT"),
+            },
+            AlterTableBody::DropConstraint(name) => Change::Constraint(ConstraintChange {
+                table: table.clone(),
+                what: ConstraintAction::Drop { name: name::of_node(name)?, if_exists: false, cascade: false },
+                command: alter::written(self.text, command),
+            }),
         };
         Ok(Found { at: span(command).0, what: Wanted::Change(change) })
     }
@@ -136,6 +159,9 @@ impl Statement<'_> {
                 ColumnConstraint::Defer(_) => "DEFERRABLE",
                 ColumnConstraint::Collate { .. } => "COLLATE",
                 ColumnConstraint::ForeignKey { .. } => "REFERENCES",
+                ColumnConstraint::Generated { typ: Some(stored), .. } if stored.0.eq_ignore_ascii_case("STORED") => {
+                    "STORED"
+                }
                 ColumnConstraint::Generated { .. } => "GENERATED",
             };
             new.others.push(word.to_owned());

@@ -10,7 +10,7 @@ use segue_model::probe::Probe;
 use segue_model::sql::Quoting;
 use segue_model::step::Step;
 
-use crate::operation::{Context, Operation, Retype};
+use crate::operation::{Context, Native, Operation, Retype};
 use crate::refusal::Refused;
 
 /// What one engine knows without being connected: no I/O, so no failure from outside.
@@ -33,6 +33,12 @@ pub trait Dialect: Quoting {
     /// Returns whether a migration may add to a table while another one is under way there: no step writes the table again by
     /// a list of its columns.
     fn bears_company(&self) -> bool;
+    /// Returns whether the plan of `native` has all phases, because both shapes are there for a while, and not only those that
+    /// run at once.
+    fn keeps_old_shape(&self, native: &Native<'_>, context: &Context<'_>) -> bool;
+
+    /// Returns whether [`Dialect::steps`] decides about an ADD COLUMN with this further clause; else it is refused before.
+    fn adds_with(&self, clause: &str) -> bool;
 
     /// Returns the names of columns that every table has without saying so, which no column may take.
     fn system_columns(&self) -> &'static [&'static str];

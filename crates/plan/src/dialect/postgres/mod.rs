@@ -58,7 +58,7 @@ use segue_model::probe::Probe;
 use segue_model::sql::{Hole, Quoting, Sql, StandardQuoting};
 
 use super::{Cost, Dialect, Planned};
-use crate::operation::{Context, Operation, Retype};
+use crate::operation::{Context, Native, Operation, Retype};
 use crate::refusal::Refused;
 
 /// The dialect of PostgreSQL.
@@ -105,6 +105,14 @@ impl Dialect for Postgres {
 
     fn bears_company(&self) -> bool {
         true
+    }
+
+    fn keeps_old_shape(&self, native: &Native<'_>, _context: &Context<'_>) -> bool {
+        native.keeps_old_shape()
+    }
+
+    fn adds_with(&self, _clause: &str) -> bool {
+        false
     }
 
     fn system_columns(&self) -> &'static [&'static str] {

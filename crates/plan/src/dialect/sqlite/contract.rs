@@ -70,15 +70,19 @@ pub(super) fn gate(
     .step()
 }
 
-/// The triggers follow by themselves: SQLite rewrites their texts in the same transaction.
-fn hide(mirror: &Mirror<'_>) -> Step {
+/// Returns the step that hides the old columns. The triggers follow by themselves: SQLite rewrites their texts in the same transaction.
+pub(super) fn hide(mirror: &Mirror<'_>) -> Step {
     let table = mirror.name();
     let there = mirror.old.iter().map(|old| rename(table, &old.name, &hidden(&old.name))).collect();
     let back = mirror.old.iter().map(|old| rename(table, &hidden(&old.name), &old.name)).collect();
     let names: Vec<String> = mirror.old.iter().map(|old| format!("`{}`", old.name)).collect();
     Work {
         phase: Phase::Contract,
-        title: format!("hide {}: each becomes `…_deprecated`, still in sync", names.join(", ")),
+        title: format!(
+            "hide {}: each becomes `…_deprecated`{}",
+            names.join(", "),
+            if mirror.new.is_empty() { "" } else { ", still in sync" }
+        ),
         action: Action::Sql(there),
         facts: &["col.rename"],
         table,
@@ -87,7 +91,7 @@ fn hide(mirror: &Mirror<'_>) -> Step {
     .step()
 }
 
-fn rename(table: &TableName, from: &Ident, to: &Ident) -> Sql {
+pub(super) fn rename(table: &TableName, from: &Ident, to: &Ident) -> Sql {
     sql(
         "ALTER TABLE {table} RENAME COLUMN {from} TO {to}",
         &[("table", Hole::Table(table)), ("from", Hole::Name(from)), ("to", Hole::Name(to))],

@@ -36,22 +36,32 @@ pub(super) struct IndexText {
 
 /// A word, a quoted name or text, or one other character.
 #[derive(Debug, Clone, Copy)]
-struct Piece<'s> {
-    text: &'s str,
-    start: usize,
+pub(super) struct Piece<'s> {
+    /// As written.
+    pub(super) text: &'s str,
+    /// Where it begins.
+    pub(super) start: usize,
 }
 
 impl<'s> Piece<'s> {
-    fn end(self) -> usize {
+    /// Returns where it ends.
+    pub(super) fn end(self) -> usize {
         self.start + self.text.len()
     }
 
-    fn is(self, word: &str) -> bool {
+    /// Returns whether it is this word.
+    pub(super) fn is(self, word: &str) -> bool {
         self.text.eq_ignore_ascii_case(word)
     }
 
-    fn is_one_of(self, words: &[&str]) -> bool {
+    /// Returns whether it is one of these words.
+    pub(super) fn is_one_of(self, words: &[&str]) -> bool {
         words.iter().any(|word| self.is(word))
+    }
+
+    /// Returns whether it may be this name.
+    pub(super) fn names(self, name: &Ident) -> bool {
+        self.name().eq_ignore_ascii_case(name.as_str())
     }
 
     /// Returns the name that it would be.
@@ -121,6 +131,66 @@ pub(super) fn index_text(index: &Index, table: &Table) -> Result<IndexText, Stri
         unique,
         rest: sql[of.end()..].to_owned(),
         keys: keys.ok_or_else(|| unread(index))?,
+    })
+}
+
+/// A CREATE INDEX as somebody wrote it.
+#[derive(Debug)]
+pub(super) struct NewIndexText<'s> {
+    /// It is UNIQUE.
+    pub(super) unique: bool,
+    /// Its name, as written and without the schema, and all that follows.
+    named: &'s str,
+    /// All that follows the table.
+    pub(super) rest: &'s str,
+    /// Its key columns and expressions, with their collations and without their order.
+    pub(super) keys: Vec<&'s str>,
+    /// The plain columns among them.
+    pub(super) columns: Vec<Ident>,
+    /// What follows WHERE.
+    pub(super) predicate: Option<&'s str>,
+}
+
+impl NewIndexText<'_> {
+    /// Returns the text that SQLite keeps of it.
+    pub(super) fn stored(&self) -> String {
+        [if self.unique { "CREATE UNIQUE INDEX " } else { "CREATE INDEX " }, self.named].concat()
+    }
+}
+
+/// Reads a CREATE INDEX that was parsed; `None` where it has another form.
+pub(super) fn new_index_text(sql: &str) -> Option<NewIndexText<'_>> {
+    let all = pieces(sql);
+    let unique = all.get(1)?.is("UNIQUE");
+    let first = 2 + usize::from(unique);
+    let qualified = all.get(first + 1)?.is(".");
+    let named = first + if qualified { 2 } else { 0 };
+    let (on, table, body) = (all.get(named + 1)?, all.get(named + 2)?, all.get(named + 3..)?);
+    if !on.is("ON") || !body.first()?.is("(") {
+        return None;
+    }
+    let ranges = items(body);
+    let mut keys = vec![];
+    let mut columns = vec![];
+    for range in ranges.clone() {
+        let item = &body[range];
+        let end =
+            if item.last()?.is_one_of(&["ASC", "DESC"]) { item.get(item.len().checked_sub(2)?)? } else { item.last()? };
+        keys.push(&sql[item.first()?.start..end.end()]);
+        let plain = item.len() == 1 || item[1].is_one_of(&["ASC", "DESC", "COLLATE"]);
+        if plain && !item[0].text.starts_with('\'') {
+            columns.push(Ident::new(item[0].name()).ok()?);
+        }
+    }
+    let close = ranges.last()?.end;
+    let predicate = body.get(close + 1).filter(|word| word.is("WHERE")).and_then(|_| body.get(close + 2));
+    Some(NewIndexText {
+        unique,
+        named: sql[all.get(named)?.start..].trim_end_matches([';', ' ', '\t', '\r', '\n']),
+        rest: &sql[table.end()..],
+        keys,
+        columns,
+        predicate: predicate.map(|first| &sql[first.start..]),
     })
 }
 
@@ -195,7 +265,7 @@ fn foreign_keys(sql: &str, body: &[Piece<'_>]) -> Option<Vec<String>> {
 }
 
 /// Returns where the clause ends that begins with `REFERENCES` at `at`.
-fn end_of_reference(item: &[Piece<'_>], at: usize) -> usize {
+pub(super) fn end_of_reference(item: &[Piece<'_>], at: usize) -> usize {
     let is = |at: usize, words: &[&str]| item.get(at).is_some_and(|piece| piece.is_one_of(words));
     let mut next = at + 2;
     if is(next, &["("]) {
@@ -218,7 +288,7 @@ fn end_of_reference(item: &[Piece<'_>], at: usize) -> usize {
 }
 
 /// Returns where the items stand of the list whose bracket `body` begins with.
-fn items(body: &[Piece<'_>]) -> Vec<Range<usize>> {
+pub(super) fn items(body: &[Piece<'_>]) -> Vec<Range<usize>> {
     let mut depth = 0;
     let mut cuts = vec![0];
     for (at, piece) in body.iter().enumerate() {
@@ -237,7 +307,7 @@ fn items(body: &[Piece<'_>]) -> Vec<Range<usize>> {
 }
 
 /// Cuts SQL that SQLite has accepted into pieces; blanks and comments are left out.
-fn pieces(sql: &str) -> Vec<Piece<'_>> {
+pub(super) fn pieces(sql: &str) -> Vec<Piece<'_>> {
     let mut all = vec![];
     let mut start = 0;
     while let Some(first) = sql[start..].chars().next() {

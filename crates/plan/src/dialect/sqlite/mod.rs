@@ -8,6 +8,8 @@ mod column;
 mod constraint;
 mod contract;
 mod definition;
+mod edited;
+mod exchange;
 mod facts;
 mod index;
 mod lookup;
@@ -15,13 +17,16 @@ mod mirror;
 mod names;
 mod naming;
 mod native;
+mod null_fill;
 mod object;
 mod obstacle;
+mod offending;
 mod rebuild;
 mod rescue;
 mod rows;
 mod swap;
 mod sync;
+mod twin;
 mod types;
 mod verify;
 mod way_back;
@@ -32,7 +37,7 @@ use segue_model::probe::Probe;
 use segue_model::sql::{Hole, Quoting, Sql, StandardQuoting};
 
 use super::{Cost, Dialect, Planned};
-use crate::operation::{Context, Operation, Retype};
+use crate::operation::{Context, Native, Operation, Retype};
 use crate::refusal::Refused;
 
 /// The dialect of SQLite.
@@ -51,9 +56,12 @@ impl Quoting for Sqlite {
 impl Dialect for Sqlite {
     fn probes(&self, operation: &Operation<'_>, context: &Context<'_>) -> Result<Vec<Probe>, Refused> {
         let mut open = obstacle::probes(operation, context);
-        if let Operation::Native(native) = operation {
-            open.extend(alone::probes(native, context).map_err(|refusal| refusal.at(operation.at()))?);
-        }
+        let more = match operation {
+            Operation::Native(native) => alone::probes(native, context),
+            Operation::Retype(retype) => twin::retype_probes(retype, context),
+            Operation::AsWritten(_) | Operation::Rows(_) | Operation::Fill(_) | Operation::Pair(_) => Ok(vec![]),
+        };
+        open.extend(more.map_err(|refusal| refusal.at(operation.at()))?);
         Ok(open)
     }
 
@@ -63,7 +71,7 @@ impl Dialect for Sqlite {
             Operation::AsWritten(written) => native::as_written(written, context),
             Operation::Fill(fill) => native::fill(fill, context),
             Operation::Pair(pair) => native::pair(pair, context),
-            Operation::Retype(retype) => Err(types::retype(retype)),
+            Operation::Retype(retype) => twin::retype(retype, context),
             Operation::Rows(rows) => rows::plan(rows),
             Operation::Native(native) => alone::plan(native, context),
         };
@@ -77,6 +85,14 @@ impl Dialect for Sqlite {
     /// A rebuild copies the columns that its plan lists.
     fn bears_company(&self) -> bool {
         false
+    }
+
+    fn keeps_old_shape(&self, native: &Native<'_>, context: &Context<'_>) -> bool {
+        native.keeps_old_shape() || twin::is(native, context)
+    }
+
+    fn adds_with(&self, _clause: &str) -> bool {
+        true
     }
 
     fn system_columns(&self) -> &'static [&'static str] {

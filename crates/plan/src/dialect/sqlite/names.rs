@@ -41,9 +41,10 @@ impl Names {
         let mut next = || free.next().expect("there are more names than taken ones");
         let (keep, rescue) = (next(), next());
         let names = Self { table: own.to_owned(), tag: tag_of(&[id, own, column.as_str()]), keep, rescue };
-        let objects = ["segue_io_", "segue_in_", "segue_un_", "segue_uo_", "segue_fill_"];
-        let rebuilt = [Called::CLEANUP, Called::ROLLBACK].into_iter().flat_map(|called| called.prefixes());
-        let copied = [Called::CLEANUP, Called::ROLLBACK].into_iter().flat_map(|called| {
+        let objects = ["segue_io_", "segue_in_", "segue_un_", "segue_uo_", "segue_fill_", "segue_miss_", "segue_ti_x_"];
+        let rebuilt =
+            [Called::CLEANUP, Called::ROLLBACK, Called::TWIN].into_iter().flat_map(|called| called.prefixes());
+        let copied = [Called::CLEANUP, Called::ROLLBACK, Called::TWIN].into_iter().flat_map(|called| {
             let indexes = table.indexes.iter().filter(|index| !index.definition.is_empty());
             indexes.flat_map(move |index| called.indexes(index, table, id))
         });

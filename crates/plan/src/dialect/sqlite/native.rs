@@ -14,7 +14,7 @@ use super::names::{Names, hidden};
 use super::types::BareColumn;
 use super::way_back::{self, Role};
 use super::work::{Work, undo_step};
-use super::{backfill, contract, lookup, obstacle, sql, sync, types, verify};
+use super::{backfill, contract, facts, lookup, obstacle, sql, sync, types, verify};
 use crate::dialect::Planned;
 use crate::operation::{AsWritten, AsWrittenKind, Context, Fill, NewSide, Operation, Pair};
 use crate::refusal::Refusal;
@@ -43,7 +43,11 @@ pub(super) fn as_written<'a>(written: &AsWritten<'a>, context: &Context<'a>) -> 
             columns.iter().try_for_each(|column| addable(&table.name.name, column))?;
             let role = way_back::role(&Operation::AsWritten(written.clone()), context)?;
             let undo = drop_added(role.undo(&table.name, columns), columns);
-            (table.name.clone(), added(columns, &table.name), &["addcol.const_default"], undo)
+            let fact: &'static [&'static str] = match columns.as_slice() {
+                [only] => facts::adding(only),
+                _ => &["addcol.const_default"],
+            };
+            (table.name.clone(), added(columns, &table.name), fact, undo)
         }
     };
     let notes = match &written.what {
@@ -83,11 +87,30 @@ pub(super) fn drop_column(table: &TableName, column: &Ident) -> Sql {
 fn addable(table: &Ident, column: &NewColumn) -> Result<(), Refusal> {
     obstacle::of_adding(table, &column.name)?;
     let what = format!("a new column `{table}.{}`", column.name);
-    if let Some(clause) = column.others.first() {
-        return Err(Refusal::NotYet {
+    let has = |word: &str| column.others.iter().any(|clause| clause == word);
+    if let Some(clause) = ["PRIMARY KEY", "UNIQUE", "STORED"].into_iter().find(|clause| has(clause)) {
+        return Err(Refusal::Impossible {
             what: format!("{what} with {clause}"),
-            instead: "Add the column without it.".to_owned(),
+            why: "SQLite adds no such column to a table that is there".to_owned(),
+            instead: match clause {
+                "STORED" => {
+                    "Make it VIRTUAL: it is computed when it is read, and an index over it stores it.".to_owned()
+                }
+                _ => "Add the column without it, and in the next migration ALTER TABLE … ADD CONSTRAINT … UNIQUE."
+                    .to_owned(),
+            },
         });
+    }
+    let no_value = |default: &Expr| default.nullness == Nullness::Always;
+    if has("REFERENCES") && column.default.as_ref().is_some_and(|default| !no_value(default)) {
+        return Err(Refusal::Impossible {
+            what: format!("{what} with REFERENCES and a default"),
+            why: "SQLite refuses it while `foreign_keys` is on: every row would point there at once".to_owned(),
+            instead: "Add it without the default.".to_owned(),
+        });
+    }
+    if has("GENERATED") {
+        return Ok(());
     }
     if column.not_null && column.default.is_none() {
         return Err(Refusal::Impossible {
@@ -269,15 +292,7 @@ fn strict(what: &str, expr: &Expr) -> Refusal {
 }
 
 fn set_not_null_known(wanted: bool, context: &Context<'_>) -> Result<(), Refusal> {
-    let library = &context.server.version;
-    if !wanted || (library.major, library.minor) >= (3, 53) {
-        return Ok(());
-    }
-    Err(Refusal::Impossible {
-        what: "SET NOT NULL".to_owned(),
-        why: format!("it came with SQLite 3.53, and this is 3.{}", library.minor),
-        instead: "Leave the column nullable.".to_owned(),
-    })
+    if wanted { obstacle::library(context, 53, "SET NOT NULL") } else { Ok(()) }
 }
 
 fn hideable(pair: &Pair<'_>, column: &Ident, context: &Context<'_>) -> Result<(), Refusal> {

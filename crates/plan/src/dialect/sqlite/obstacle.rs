@@ -1,6 +1,7 @@
 //! What stands in the way of a column that goes, or of the whole change.
 
 use segue_model::catalog::{Column, ConstraintKind, Table, TableKind};
+use segue_model::change::Change;
 use segue_model::ident::Ident;
 use segue_model::probe::{Answer, Probe};
 use segue_model::sql::Hole;
@@ -11,7 +12,7 @@ use crate::refusal::{Refusal, Refused};
 
 /// Returns one question a view: a view that does not work makes every later RENAME and DROP COLUMN of any table fail.
 pub(super) fn probes(operation: &Operation<'_>, context: &Context<'_>) -> Vec<Probe> {
-    if !matches!(operation, Operation::Pair(_) | Operation::Fill(_)) {
+    if !looks_at_views(operation) {
         return vec![];
     }
     let views = context.catalog.tables.iter().filter(|table| table.kind == TableKind::View);
@@ -20,6 +21,15 @@ pub(super) fn probes(operation: &Operation<'_>, context: &Context<'_>) -> Vec<Pr
         sql: sql("SELECT 1 FROM {view} LIMIT 0", &[("view", Hole::Table(&view.name))]),
     };
     views.map(probe).filter(|probe| !context.answers.contains_key(&probe.key)).collect()
+}
+
+/// Returns whether SQLite reads every view for one of its statements.
+fn looks_at_views(operation: &Operation<'_>) -> bool {
+    match operation {
+        Operation::Pair(_) | Operation::Fill(_) => true,
+        Operation::Native(native) => matches!(native.change, Change::Naming(_) | Change::DropColumn { .. }),
+        Operation::AsWritten(_) | Operation::Retype(_) | Operation::Rows(_) => false,
+    }
 }
 
 fn key(view: &Table) -> String {
@@ -31,7 +41,7 @@ fn key(view: &Table) -> String {
 /// # Errors
 /// A refusal that names the view.
 pub(super) fn broken_view(operation: &Operation<'_>, context: &Context<'_>) -> Result<(), Refused> {
-    if !matches!(operation, Operation::Pair(_) | Operation::Fill(_)) {
+    if !looks_at_views(operation) {
         return Ok(());
     }
     for view in context.catalog.tables.iter().filter(|table| table.kind == TableKind::View) {
@@ -114,6 +124,22 @@ pub(super) fn of_dropping(table: &Table, column: &Column) -> Result<(), Refusal>
         });
     }
     Ok(())
+}
+
+/// Refuses a statement that came with a later library than ours.
+///
+/// # Errors
+/// A refusal that names both.
+pub(super) fn library(context: &Context<'_>, minor: u32, what: &str) -> Result<(), Refusal> {
+    let ours = &context.server.version;
+    if (ours.major, ours.minor) >= (3, minor) {
+        return Ok(());
+    }
+    Err(Refusal::Impossible {
+        what: what.to_owned(),
+        why: format!("it came with SQLite 3.{minor}, and this is 3.{}", ours.minor),
+        instead: "Use a build of Segue with its own library.".to_owned(),
+    })
 }
 
 /// Refuses a new column that SQLite would not add.

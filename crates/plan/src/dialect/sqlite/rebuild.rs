@@ -41,6 +41,8 @@ pub(super) struct Rebuild<'a> {
     pub(super) indexes: Vec<CopiedIndex<'a>>,
     /// See [`bystander::named`].
     pub(super) named: Sql,
+    /// The column that the copy stores as another type.
+    pub(super) retyped: Option<Ident>,
     triggers: [Ident; 3],
     /// Each key in which rows are unique besides the rowid.
     unique: Vec<Sql>,
@@ -106,6 +108,15 @@ impl Called {
         old_index: "segue_gx_",
     };
 
+    /// The copy that exchanges names with the table.
+    pub(super) const TWIN: Self = Self {
+        copy: "segue_twin_",
+        old: "segue_was_",
+        triggers: ["segue_ti_", "segue_tu_", "segue_td_"],
+        index: "segue_tx_",
+        old_index: "segue_wx_",
+    };
+
     /// Returns the names of an index's copy, and of the index itself after the swap.
     pub(super) fn indexes(&self, index: &Index, table: &Table, migration: &str) -> [Ident; 2] {
         let own = index.name.as_str();
@@ -144,6 +155,7 @@ impl<'a> Rebuild<'a> {
             text: table_text(table)?,
             indexes: indexes.collect::<Result<_, _>>()?,
             unique: unique_keys(table)?,
+            retyped: None,
             table,
             rowid,
         })
@@ -267,13 +279,18 @@ impl<'a> Rebuild<'a> {
     }
 
     fn replaced(&self) -> Vec<Sql> {
+        self.replaced_in(&self.name().name, &self.copy.name)
+    }
+
+    /// Returns what takes the rows away from `to` that a REPLACE has taken from `from`.
+    pub(super) fn replaced_in(&self, from: &Ident, to: &Ident) -> Vec<Sql> {
         let each = self.unique.iter().map(|keys| {
             sql(
                 include_str!("rebuild/replaced.sql").trim_end_matches('\n'),
                 &[
-                    ("copy", Hole::Name(&self.copy.name)),
+                    ("copy", Hole::Name(to)),
                     ("keys", Hole::Sql(keys)),
-                    ("table", Hole::Name(&self.name().name)),
+                    ("table", Hole::Name(from)),
                     ("rowid", Hole::Name(&self.rowid)),
                 ],
             )
@@ -321,6 +338,29 @@ impl<'a> Rebuild<'a> {
     /// A row that only the copy has was written there by hand: it is named, and no repair removes it, which would have to
     /// look at the whole copy under the write lock.
     fn verify(&self) -> Step {
+        let verify = Verify { conditions: self.conditions(), compare: self.comparing(), ..self.verifying() };
+        Work {
+            phase: Phase::Cleanup,
+            title: format!("show that `{}` has every row of `{}` to the bit", self.copy.name, self.name().name),
+            action: Action::Verify(verify),
+            facts: &["read"],
+            table: self.name(),
+            undo: Undo::Nothing,
+        }
+        .step()
+    }
+
+    /// Returns the comparison of two windows to the bit.
+    pub(super) fn comparing(&self) -> Option<Sql> {
+        let window = self.window();
+        Some(self.of_both(
+            include_str!("rebuild/compare.sql").trim_end(),
+            vec![("columns", self.listed()), ("window", Hole::Sql(&window))],
+        ))
+    }
+
+    /// Returns how the copy is shown to be right, without conditions and without the comparison to the bit.
+    pub(super) fn verifying(&self) -> Verify {
         let window = self.window();
         let repair = self.of_both(
             "INSERT OR REPLACE INTO {copy} ({rowid}, {columns}) \
@@ -328,30 +368,19 @@ impl<'a> Rebuild<'a> {
             vec![("columns", self.listed()), ("window", Hole::Sql(&window))],
         );
         let differ = self.differ();
-        Work {
-            phase: Phase::Cleanup,
-            title: format!("show that `{}` has every row of `{}` to the bit", self.copy.name, self.name().name),
-            action: Action::Verify(Verify {
-                cut: cut_of(self.name(), &self.rowid),
-                conditions: self.conditions(),
-                compare: Some(self.of_both(
-                    include_str!("rebuild/compare.sql").trim_end(),
-                    vec![("columns", self.listed()), ("window", Hole::Sql(&window))],
-                )),
-                count: self.of_both(
-                    include_str!("rebuild/count.sql").trim_end(),
-                    vec![("differ", Hole::Sql(&differ)), ("window", Hole::Sql(&window))],
-                ),
-                sample: self.sample(&window),
-                before_repair: vec![],
-                repair_from_new: Some(repair.clone()),
-                repair_from_old: repair,
-            }),
-            facts: &["read"],
-            table: self.name(),
-            undo: Undo::Nothing,
+        Verify {
+            cut: cut_of(self.name(), &self.rowid),
+            conditions: vec![],
+            compare: None,
+            count: self.of_both(
+                include_str!("rebuild/count.sql").trim_end(),
+                vec![("differ", Hole::Sql(&differ)), ("window", Hole::Sql(&window))],
+            ),
+            sample: self.sample(&window),
+            before_repair: vec![],
+            repair_from_new: Some(repair.clone()),
+            repair_from_old: repair,
         }
-        .step()
     }
 
     /// Returns what names up to ten rows of a window of which the table and the copy differ.
@@ -387,10 +416,14 @@ impl<'a> Rebuild<'a> {
             .columns
             .iter()
             .map(|column| {
-                sql(
-                    "o.{c} COLLATE BINARY IS NOT n.{c} OR typeof(o.{c}) IS NOT typeof(n.{c})",
-                    &[("c", Hole::Name(column))],
-                )
+                // Either follows from the other. The plus takes the affinity of one column away, so that only that of the other
+                // is applied, as when the value was stored.
+                let template = if self.retyped.as_ref() == Some(column) {
+                    "NOT (n.{c} COLLATE BINARY IS +o.{c} OR o.{c} COLLATE BINARY IS +n.{c})"
+                } else {
+                    "o.{c} COLLATE BINARY IS NOT n.{c} OR typeof(o.{c}) IS NOT typeof(n.{c})"
+                };
+                sql(template, &[("c", Hole::Name(column))])
             })
             .collect();
         sql("{each}", &[("each", Hole::Join(&each, " OR "))])
@@ -413,7 +446,8 @@ impl<'a> Rebuild<'a> {
         .step()
     }
 
-    fn listed(&self) -> Hole<'_> {
+    /// Returns the columns that are copied.
+    pub(super) fn listed(&self) -> Hole<'_> {
         Hole::Names(self.columns.iter().collect())
     }
 
@@ -441,7 +475,7 @@ pub(super) fn emptied_and_dropped(table: &TableName, rowid: &Ident) -> Vec<UndoS
 }
 
 /// Returns the windows that empty a table.
-fn emptying(table: &TableName, rowid: &Ident) -> Windows {
+pub(super) fn emptying(table: &TableName, rowid: &Ident) -> Windows {
     let window = super::mirror::window(rowid);
     let delete =
         sql("DELETE FROM {table} WHERE {window}", &[("table", Hole::Table(table)), ("window", Hole::Sql(&window))]);
@@ -449,6 +483,18 @@ fn emptying(table: &TableName, rowid: &Ident) -> Windows {
 }
 
 impl CopiedIndex<'_> {
+    /// Returns its text under another name on another table.
+    pub(super) fn stored(&self, name: &Ident, table: &TableName) -> String {
+        let template = if self.text.unique {
+            "CREATE UNIQUE INDEX {index} ON {table}{rest}"
+        } else {
+            "CREATE INDEX {index} ON {table}{rest}"
+        };
+        let rest = Sql::of_catalog(&self.text.rest);
+        let holes = [("index", Hole::Name(name)), ("table", Hole::Name(&table.name)), ("rest", Hole::Sql(&rest))];
+        sql(template, &holes).as_str().to_owned()
+    }
+
     fn create(&self, copy: &TableName) -> Sql {
         let template = if self.text.unique {
             "CREATE UNIQUE INDEX main.{index} ON {copy}{rest}"

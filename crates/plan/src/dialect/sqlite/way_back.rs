@@ -279,7 +279,7 @@ fn drop_one(table: &TableName, column: &Ident, named: &Sql) -> UndoStep {
 
 fn has_column(table: &TableName, column: &Ident) -> Sql {
     sql(
-        "EXISTS (SELECT 1 FROM pragma_table_info({table}, 'main') WHERE name = {column} COLLATE NOCASE)",
+        "EXISTS (SELECT 1 FROM pragma_table_xinfo({table}, 'main') WHERE name = {column} COLLATE NOCASE)",
         &[("table", Hole::Text(table.name.as_str())), ("column", Hole::Text(column.as_str()))],
     )
 }

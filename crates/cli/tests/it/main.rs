@@ -40,6 +40,7 @@ mod sqlite_operations;
 mod sqlite_rebuild;
 mod sqlite_way_back;
 mod sqlite_without_wal;
+mod stories;
 mod sync_rules;
 mod tidy;
 mod together;

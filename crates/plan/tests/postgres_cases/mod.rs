@@ -44,7 +44,7 @@ pub(crate) fn server(major: u32) -> Server {
         role: "postgres".into(),
         superuser: true,
         bypass_row_security: true,
-        silences_triggers: true,
+        silences_triggers: false,
         standby: false,
         read_only: false,
         pooled: false,

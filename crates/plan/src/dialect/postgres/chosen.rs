@@ -116,7 +116,7 @@ mod tests {
         assert_eq!(first("t", Some("c"), "check", 2), "t_c_check2");
         assert_eq!(first("t", None, "pkey", 0), "t_pkey");
         let long = first(&"t".repeat(60), Some(&"c".repeat(60)), "fkey", 0);
-        assert_eq!(long, [&"t".repeat(28), "_", &"c".repeat(29), "_fkey"].concat());
+        assert_eq!(long, [&"t".repeat(29), "_", &"c".repeat(28), "_fkey"].concat());
         assert_eq!(long.len(), 63);
         let wide = first(&"ü".repeat(30), Some("c"), "seq", 0);
         assert!(wide.len() <= 63 && wide.ends_with("ü_c_seq"), "{wide}");

@@ -160,7 +160,7 @@ pub enum CutBy {
 pub struct Backfill {
     /// The windows.
     pub cut: Cut,
-    /// Run first in each window's transaction (`SET LOCAL segue.backfill = 'on'`).
+    /// Run first in each window's transaction (`SET LOCAL segue.backfill = '…'`).
     pub before: Vec<Sql>,
     /// Changes the rows of a window that are absent; others stay as they are.
     pub fill: Sql,

@@ -135,7 +135,9 @@ fn observe(server: &PostgresServer, scenario: &Scenario, count: &mut Count) {
         match step["kind"].as_str() {
             Some("sql" | "snapshot") => {}
             Some("backfill") => {
-                session.batch("BEGIN; SET LOCAL segue.backfill = 'on'");
+                session.batch("BEGIN");
+                let before = step["backfill"]["before"].as_array().map(Vec::as_slice).unwrap_or_default();
+                before.iter().filter_map(Value::as_str).for_each(|sql| session.batch(sql));
                 session.batch(&whole_table(&sql));
                 session.batch("COMMIT");
                 count.skipped.push(title);

@@ -393,3 +393,31 @@ fn on_sqlite_values_that_forward_never_makes_survive_verify_and_repair() {
         .expect("the row is there");
     assert_eq!(row, "Cher|Cher|");
 }
+
+/// What fills one new column writes rows in which the other is still NULL: each pass leaves the other's trigger awake.
+#[test]
+fn two_columns_of_one_file_are_filled_beside_each_other() {
+    for server in segue_testkit::each_postgres() {
+        let url = server.database();
+        let mut client = segue_testkit::client::Client::connect(&url);
+        client.batch(
+            "CREATE TABLE people (id integer PRIMARY KEY, name text NOT NULL);
+             INSERT INTO people SELECT n, 'Name ' || n FROM generate_series(1, 2000) AS n",
+        );
+        let project = crate::project::Project::new(&url);
+        project.write(
+            "1_two.sql",
+            "ALTER TABLE people ADD COLUMN low text;
+             UPDATE people SET low = lower(name);
+             ALTER TABLE people ALTER COLUMN low SET NOT NULL;
+             ALTER TABLE people ADD COLUMN high text;
+             UPDATE people SET high = upper(name);
+             ALTER TABLE people ALTER COLUMN high SET NOT NULL;",
+        );
+        project.segue.ok(&["apply"]);
+        let wrong = "SELECT count(*) FROM people WHERE (low, high) IS DISTINCT FROM (lower(name), upper(name))";
+        assert_eq!(client.value(wrong).as_deref(), Some("0"));
+        project.segue.ok(&["rollback", "--new-version-stopped"]);
+        assert_eq!(client.value("SELECT count(*) FROM people").as_deref(), Some("2000"));
+    }
+}

@@ -101,8 +101,8 @@ pub(super) fn assignments(mirror: &Mirror<'_>, side: &[Derived]) -> Vec<Sql> {
 }
 
 /// Returns what lets a statement of ours pass the sync triggers, which then need not compute the same again.
-pub(super) fn bypass() -> Sql {
-    Sql::fixed("SET LOCAL segue.backfill = 'on'")
+pub(super) fn bypass(mirror: &Mirror<'_>) -> Sql {
+    sql("SET LOCAL segue.backfill = {pass}", &[("pass", Hole::Text(&mirror.names.pass()))])
 }
 
 /// Returns what a window begins with. Where our role may, it also keeps the user's triggers asleep: a row that is filled was
@@ -110,7 +110,7 @@ pub(super) fn bypass() -> Sql {
 fn before(mirror: &Mirror<'_>) -> Vec<Sql> {
     let silence = Sql::fixed("SET LOCAL session_replication_role = 'replica'");
     let silenced = mirror.names.silences() && user_trigger::can_be_silenced(mirror.table);
-    std::iter::once(bypass()).chain(silenced.then_some(silence)).collect()
+    std::iter::once(bypass(mirror)).chain(silenced.then_some(silence)).collect()
 }
 
 /// Returns how rows that cannot be converted are counted and named; `None` when every row can.

@@ -36,6 +36,12 @@ impl<'a> Names<'a> {
         Self { migration: &context.migration.id, table, column, taken, silences }
     }
 
+    /// Returns what `segue.backfill` is set to while our own statements write: the triggers of this operation let them pass,
+    /// those of another one on the same table do their work.
+    pub(super) fn pass(&self) -> String {
+        self.tag("backfill")
+    }
+
     /// Returns whether our role may keep the user's triggers asleep while it writes.
     pub(super) fn silences(&self) -> bool {
         self.silences

@@ -128,23 +128,23 @@ fn triggers(mirror: &Mirror<'_>) -> Vec<OurTrigger> {
     let users = !before_triggers(mirror).is_empty();
     match mirror.kind {
         Kind::TwoWay if users => vec![
-            both("pair", names.first_trigger(), passed(&unsettled(mirror)), mirror),
+            both("pair", names.first_trigger(), passed(mirror, &unsettled(mirror)), mirror),
             both("forward", names.last_trigger("forward"), not_related(mirror), mirror),
         ],
-        Kind::TwoWay => vec![both("pair", names.last_trigger("pair"), passed(&unsettled(mirror)), mirror)],
+        Kind::TwoWay => vec![both("pair", names.last_trigger("pair"), passed(mirror, &unsettled(mirror)), mirror)],
         Kind::Follow if users => vec![both("forward", names.last_trigger("forward"), differs(mirror), mirror)],
-        Kind::Follow => vec![both("forward", names.last_trigger("forward"), passed(&differs(mirror)), mirror)],
+        Kind::Follow => vec![both("forward", names.last_trigger("forward"), passed(mirror, &differs(mirror)), mirror)],
         Kind::Fill => vec![
             OurTrigger {
                 name: names.last_trigger("insert"),
                 events: "INSERT",
-                guard: passed(&mirror.fillable(Of::New)),
+                guard: passed(mirror, &mirror.fillable(Of::New)),
                 function: names.function("forward"),
             },
             OurTrigger {
                 name: names.last_trigger("update"),
                 events: "UPDATE",
-                guard: passed(&still_absent(mirror)),
+                guard: passed(mirror, &still_absent(mirror)),
                 function: names.function("forward"),
             },
         ],
@@ -152,10 +152,10 @@ fn triggers(mirror: &Mirror<'_>) -> Vec<OurTrigger> {
 }
 
 /// The backfill computes the values itself, and passes.
-fn passed(guard: &Sql) -> Sql {
+fn passed(mirror: &Mirror<'_>, guard: &Sql) -> Sql {
     sql(
-        "pg_catalog.current_setting('segue.backfill', true) IS DISTINCT FROM 'on' AND {guard}",
-        &[("guard", Hole::Sql(guard))],
+        "pg_catalog.current_setting('segue.backfill', true) IS DISTINCT FROM {pass} AND {guard}",
+        &[("pass", Hole::Text(&mirror.names.pass())), ("guard", Hole::Sql(guard))],
     )
 }
 

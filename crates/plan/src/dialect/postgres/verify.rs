@@ -69,7 +69,7 @@ fn verify(mirror: &Mirror<'_>, phase: Phase, major: u32) -> Verify {
             ],
         ),
         sample: wrong(include_str!("verify/sample.sql").trim_end(), ("key", Hole::Sql(&key(mirror)))),
-        before_repair: vec![bypass()],
+        before_repair: vec![bypass(mirror)],
         repair_from_old: copied(mirror),
         repair_from_new,
     }

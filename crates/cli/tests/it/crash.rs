@@ -169,10 +169,11 @@ fn until(url: &str, doing: &str) {
     }
 }
 
-/// A user's trigger that takes seconds for the last row: the statement that meets it outlives the process that sent it.
+/// A user's trigger that never sleeps and takes seconds for the last row: the statement that meets it outlives the process that sent it.
 const SLOW: &str =
     "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(3); RETURN NEW; END';
-    CREATE TRIGGER slow BEFORE UPDATE ON people FOR EACH ROW WHEN (NEW.id = 20000) EXECUTE FUNCTION slow()";
+    CREATE TRIGGER slow BEFORE UPDATE ON people FOR EACH ROW WHEN (NEW.id = 20000) EXECUTE FUNCTION slow();
+    ALTER TABLE people ENABLE ALWAYS TRIGGER slow";
 
 /// A run is killed while its backfill's statement runs on the server, and goes on running there.
 fn killed_with_a_statement_in_flight(

@@ -102,7 +102,7 @@ impl Database {
     /// # Errors
     /// Exit code 3.
     pub(crate) fn inspect(&mut self, migration: &Migration) -> Result<Catalog, Failure> {
-        Ok(self.session.inspect_about(&mut |catalog| segue_plan::touched(migration, catalog))?)
+        Ok(self.session.inspect_about(&mut |catalog| segue_plan::read_in_full(migration, catalog))?)
     }
 
     /// Returns what the journal holds; nothing where there is none.

@@ -25,7 +25,7 @@ pub mod rule;
 mod fixture;
 
 use segue_model::catalog::Catalog;
-use segue_model::change::{Directive, Migration};
+use segue_model::change::{Change, Directive, Located, Migration};
 use segue_model::ident::{MigrationId, TableName};
 use segue_model::plan::Plan;
 use segue_model::probe::{Answers, Probe};
@@ -39,6 +39,20 @@ use crate::refusal::Refused;
 /// Returns the tables that exist already and that the file names, up and down, sorted.
 pub fn touched(migration: &Migration, catalog: &Catalog) -> Vec<TableName> {
     wanted::touched(migration, catalog)
+}
+
+/// Returns the tables that must be read in full to plan the file: those that it names, or all where an object may be about any
+/// of them, as a function or statistics that only bear a name of their own.
+pub fn read_in_full(migration: &Migration, catalog: &Catalog) -> Vec<TableName> {
+    let files = std::iter::once(migration).chain(migration.down.as_deref());
+    let anything = |change: &Located<Change>| match &change.what {
+        Change::Object(object) => object.table.as_ref().and_then(|table| catalog.find(table)).is_none(),
+        _ => false,
+    };
+    if files.flat_map(|file| &file.changes).any(anything) {
+        return catalog.tables.iter().map(|table| table.name.clone()).collect();
+    }
+    touched(migration, catalog)
 }
 
 /// Returns the migrations that the file says must be there first, in file order.

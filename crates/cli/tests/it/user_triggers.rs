@@ -37,7 +37,7 @@ fn project(url: &str) -> Project {
     let project = Project::new(url);
     project.write("1_split.sql", UP);
     project.write("1_split.down.sql", DOWN);
-    let settings = "[backfill]\ninline_below = 1\nwindow = \"5ms\"\n";
+    let settings = "[backfill]\ninline_below = 1\nwindow = \"5ms\"\n[throttle]\nreplica_lag = \"off\"\n";
     std::fs::write(project.path().join("segue.toml"), settings).expect("our own folder takes files");
     project
 }
@@ -94,7 +94,9 @@ fn as_owner(server: &PostgresServer, grant: bool) -> (String, u64) {
     if grant {
         admin.batch("GRANT SET ON PARAMETER session_replication_role TO segue_owner");
     }
-    let project = project(&url);
+    let project = Project::new(&url);
+    project.write("1_split.sql", UP);
+    project.write("1_split.down.sql", DOWN);
     let plan = project.segue.ok(&["plan"]);
     project.segue.ok(&["apply"]);
     let audited = number(&mut admin, "SELECT count(*) FROM audit");

@@ -381,6 +381,12 @@ pub(super) const TYPES: &[TypeCase] = &[
 
 /// Facts that no statement here shows, and why.
 pub(super) const NOT_SHOWN: &[(&str, &str)] = &[
+    ("con.add_fk_attached", "needs partitions that are prepared: observed with the steps of constraints"),
+    ("con.add_unique_only", "needs partitions that are prepared: observed with the steps of constraints"),
+    ("con.drop_pk", "observed with the steps of type changes"),
+    ("con.drop_unique", "observed with the steps of constraints"),
+    ("part.finish_detach", "follows a DETACH CONCURRENTLY that was interrupted"),
+    ("type.checked_again", "what type.varchar_text_partial_idx shows, under the name by which plans know it"),
     ("type.ts_tstz_paris", "shown with another TimeZone below"),
     ("type.tstz_ts_paris", "shown with another TimeZone below"),
     ("type.citext_text", "needs the extension citext, which not every build has"),

@@ -19,6 +19,9 @@ use super::Report;
 /// Told as worse than it is, and why.
 const WORSE: &[(&str, &str)] = &[
     ("addcol.volatile_sql_inlined", "no text tells what a function is inlined to"),
+    ("part.create_of_with_default", "the plan asks whether there is a default partition, a verdict alone does not"),
+    ("part.attach_with_default", "the plan asks whether there is a default partition"),
+    ("part.attach_with_default_check", "the plan asks whether there is a default partition"),
     ("addcol.gen_virtual", "what is read of a new column says GENERATED, not of which kind"),
 ];
 

@@ -28,6 +28,7 @@ const ON_POSTGRES: &str = "CREATE TABLE items (id bigint PRIMARY KEY, name text)
 INSERT INTO items SELECT id, repeat('x', 300) FROM generate_series(1, 20000) AS id;
 CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.0002); RETURN NULL; END';
 CREATE TRIGGER slow AFTER UPDATE ON items FOR EACH ROW EXECUTE FUNCTION slow();
+ALTER TABLE items ENABLE ALWAYS TRIGGER slow;
 ANALYZE items";
 const ON_SQLITE: &str = "CREATE TABLE items (id INTEGER PRIMARY KEY, name TEXT);
 CREATE TABLE slow (n INTEGER);

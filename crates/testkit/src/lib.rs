@@ -26,5 +26,5 @@ pub mod requirement;
 pub mod segue;
 pub mod sqlite;
 
-pub use postgres::{each_postgres, postgres};
+pub use postgres::{each_postgres, oldest_and_newest_postgres, postgres};
 pub use requirement::skipped;

@@ -148,7 +148,7 @@ fn catalog(url: &str) -> Vec<String> {
 /// Runs every case on every server to its end, however many fail, and names those that did.
 fn each_case(run: impl Fn(&'static PostgresServer, &Case)) {
     let mut failed: Vec<String> = vec![];
-    for server in segue_testkit::each_postgres() {
+    for server in segue_testkit::oldest_and_newest_postgres() {
         for case in CASES.iter().filter(|case| case.since <= server.major()) {
             let ran = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run(server, case)));
             if ran.is_err() {
@@ -218,7 +218,7 @@ fn what_rows_or_the_server_forbid_is_refused_before_anything_is_changed() {
         ("UPDATE t SET b = 1;", "not yet"),
         ("UPDATE t SET b = id % b WHERE b IS NULL; ALTER TABLE t ALTER b SET NOT NULL;", "can be NULL"),
     ];
-    for server in segue_testkit::each_postgres() {
+    for server in segue_testkit::oldest_and_newest_postgres() {
         for (up, why) in REFUSED {
             let said = refused(server, up);
             assert!(said.replace("\n", " ").contains(why), "{up}: {said}");
@@ -230,7 +230,7 @@ fn what_rows_or_the_server_forbid_is_refused_before_anything_is_changed() {
 #[test]
 fn nulls_are_filled_while_old_code_writes_them() {
     const UP: &str = "UPDATE t SET b = a * 2 WHERE b IS NULL; ALTER TABLE t ALTER b SET NOT NULL;";
-    for server in segue_testkit::each_postgres() {
+    for server in segue_testkit::oldest_and_newest_postgres() {
         let (url, naive) = (database(server), database(server));
         Client::connect(&naive).batch(UP);
         let project = Project::new(&url);
@@ -258,7 +258,7 @@ fn nulls_are_filled_while_old_code_writes_them() {
 #[test]
 fn a_default_that_the_file_takes_back_stays_until_contract() {
     const UP: &str = "ALTER TABLE t ADD COLUMN c int DEFAULT 3 NOT NULL; ALTER TABLE t ALTER COLUMN c DROP DEFAULT;";
-    for server in segue_testkit::each_postgres() {
+    for server in segue_testkit::oldest_and_newest_postgres() {
         let (url, naive) = (database(server), database(server));
         Client::connect(&naive).batch(UP);
         let project = Project::new(&url);
@@ -282,7 +282,7 @@ fn a_default_that_the_file_takes_back_stays_until_contract() {
 #[test]
 fn each_row_has_a_value_of_its_own_and_numbers_go_on() {
     const UP: &str = "ALTER TABLE t ADD c uuid NOT NULL DEFAULT gen_random_uuid() UNIQUE; ALTER TABLE u ADD n bigint GENERATED ALWAYS AS IDENTITY;";
-    for server in segue_testkit::each_postgres() {
+    for server in segue_testkit::oldest_and_newest_postgres() {
         let url = database(server);
         let project = Project::new(&url);
         project.write("1_change.sql", UP);

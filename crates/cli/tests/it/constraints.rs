@@ -73,7 +73,7 @@ fn same_as_naive_and_back(server: &PostgresServer, before: &str, up: &str) {
 
 #[track_caller]
 fn each(before: &str, up: &str) {
-    for server in segue_testkit::each_postgres() {
+    for server in segue_testkit::oldest_and_newest_postgres() {
         same_as_naive_and_back(server, before, up);
     }
 }
@@ -183,7 +183,7 @@ fn what_is_dropped_comes_back() {
 
 #[test]
 fn rows_that_do_not_fit_are_counted_and_named_before_anything_is_changed() {
-    for server in segue_testkit::each_postgres() {
+    for server in segue_testkit::oldest_and_newest_postgres() {
         let of = |up: &str| refused(server, "", up);
         let orphans = of("ALTER TABLE child ADD CONSTRAINT f FOREIGN KEY (other) REFERENCES parent;");
         assert!(orphans.contains("point to no row of public.parent: 80 (id=") && orphans.contains(", …)"), "{orphans}");
@@ -215,7 +215,7 @@ const TO_PARENT: &str = "ALTER TABLE child ADD CONSTRAINT f FOREIGN KEY (other) 
 
 #[test]
 fn orphans_point_to_nothing_or_are_moved_aside_where_the_file_says_so() {
-    for server in segue_testkit::each_postgres() {
+    for server in segue_testkit::oldest_and_newest_postgres() {
         for (treated, left, pointing) in [("null", "100", "20"), ("quarantine", "20", "20")] {
             let url = server.database();
             let mut client = Client::connect(&url);
@@ -245,7 +245,7 @@ fn orphans_point_to_nothing_or_are_moved_aside_where_the_file_says_so() {
 /// put back what it moved.
 #[test]
 fn orphans_that_were_moved_are_put_back_when_the_rest_fails() {
-    for server in segue_testkit::each_postgres() {
+    for server in segue_testkit::oldest_and_newest_postgres() {
         for treated in ["null", "quarantine"] {
             let url = server.database();
             let mut client = Client::connect(&url);
@@ -357,7 +357,7 @@ fn each_step_holds_the_locks_that_are_predicted_on_every_table() {
         ("ALTER TABLE parts ADD CONSTRAINT c CHECK (n > 0)", "ALTER TABLE parts DROP CONSTRAINT c;"),
         ("ALTER TABLE child ADD CONSTRAINT c CHECK (n > 0) NOT VALID", "ALTER TABLE child VALIDATE CONSTRAINT c;"),
     ];
-    for server in segue_testkit::each_postgres() {
+    for server in segue_testkit::oldest_and_newest_postgres() {
         let compared: usize = cases.iter().map(|(before, up)| observe(server, before, up)).sum();
         println!("postgres {}: {compared} steps compared", server.major());
         assert!(compared > 25, "only {compared} steps were compared");

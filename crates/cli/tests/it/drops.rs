@@ -18,7 +18,7 @@ const CLEANUP: [&str; 3] = ["cleanup", "--yes", "--i-checked-references"];
 
 /// Goes to each gate and back, and then to the end, which must be as if the file had been run.
 fn both_ways(up: &str, at_ready: &str, after: impl Fn(&mut Client, Vec<String>)) {
-    for server in segue_testkit::each_postgres() {
+    for server in segue_testkit::oldest_and_newest_postgres() {
         let (url, twin) = (server.database(), server.database());
         let (mut client, mut naive) = (Client::connect(&url), Client::connect(&twin));
         client.batch(SCHEMA);
@@ -103,7 +103,7 @@ fn tables_are_hidden_moved_to_our_schema_and_can_be_made_and_dropped_again() {
 
 #[test]
 fn the_way_back_is_closed_by_a_row_without_a_value() {
-    for server in segue_testkit::each_postgres() {
+    for server in segue_testkit::oldest_and_newest_postgres() {
         let url = server.database();
         let mut client = Client::connect(&url);
         client.batch(SCHEMA);
@@ -122,7 +122,7 @@ fn the_way_back_is_closed_by_a_row_without_a_value() {
 
 #[test]
 fn what_is_needed_or_cannot_be_left_out_is_refused_by_name() {
-    let Some(server) = segue_testkit::each_postgres().pop() else { return };
+    let Some(server) = segue_testkit::oldest_and_newest_postgres().pop() else { return };
     let refused = |schema: &str, up: &str, says: &str| {
         let url = server.database();
         Client::connect(&url).batch(&format!("{SCHEMA} {schema}"));

@@ -118,7 +118,7 @@ fn naive(server: &PostgresServer, setup: &str, up: &str, rows: &str) -> (Vec<Str
 
 #[test]
 fn the_commands_of_the_story_end_where_the_file_by_hand_does() {
-    for server in segue_testkit::each_postgres() {
+    for server in segue_testkit::oldest_and_newest_postgres() {
         let rows = "SELECT concat_ws('|', user_id, coalesce(street, '∅'), coalesce(city, '∅')) FROM addresses ORDER BY user_id";
         let (catalog, moved) = naive(server, SETUP, UP, rows);
         let mut case = Case::addresses(server);
@@ -149,7 +149,7 @@ fn the_commands_of_the_story_end_where_the_file_by_hand_does() {
 
 #[test]
 fn taken_back_from_any_point_everything_is_as_before() {
-    for server in segue_testkit::each_postgres() {
+    for server in segue_testkit::oldest_and_newest_postgres() {
         for point in POINTS {
             let mut case = Case::addresses(server);
             let (catalog, users) = (case.catalog(), case.users());
@@ -164,7 +164,7 @@ fn taken_back_from_any_point_everything_is_as_before() {
 
 #[test]
 fn until_flip_the_old_table_writes_the_new_one() {
-    for server in segue_testkit::each_postgres() {
+    for server in segue_testkit::oldest_and_newest_postgres() {
         let mut case = Case::addresses(server);
         case.go_to("ready");
         case.client.batch("INSERT INTO users VALUES (501, 'n', 's', 'c'), (502, 'n', NULL, 'c')");
@@ -200,7 +200,7 @@ fn until_flip_the_old_table_writes_the_new_one() {
 
 #[test]
 fn from_flip_on_the_new_table_writes_the_old_one_and_old_code_goes_on() {
-    for server in segue_testkit::each_postgres() {
+    for server in segue_testkit::oldest_and_newest_postgres() {
         let mut case = Case::addresses(server);
         case.go_to("flip");
         case.client.batch(
@@ -244,7 +244,7 @@ fn from_flip_on_the_new_table_writes_the_old_one_and_old_code_goes_on() {
 
 #[test]
 fn what_somebody_changes_behind_the_triggers_is_found_and_mended_from_the_truth() {
-    for server in segue_testkit::each_postgres() {
+    for server in segue_testkit::oldest_and_newest_postgres() {
         let mut case = Case::addresses(server);
         case.go_to("ready");
         let silently = "SET session_replication_role = replica; ALTER TABLE users DISABLE TRIGGER USER;
@@ -288,7 +288,7 @@ fn what_somebody_changes_behind_the_triggers_is_found_and_mended_from_the_truth(
 
 #[test]
 fn a_role_without_rights_on_the_new_table_goes_on_writing_the_old_one() {
-    for server in segue_testkit::each_postgres() {
+    for server in segue_testkit::oldest_and_newest_postgres() {
         let mut case = Case::addresses(server);
         let role = case
             .client
@@ -319,7 +319,7 @@ fn composite_keys_hostile_names_and_values_that_may_not_be_null() {
     let by_hand = format!(
         "{up} INSERT INTO \"od\"\"d\".\"new {{t}}\" (y, x, \"v v\", n, double) VALUES ('k1', 1, 'v', 1, 'k1!')"
     );
-    for server in segue_testkit::each_postgres() {
+    for server in segue_testkit::oldest_and_newest_postgres() {
         let catalog_of = |url: &str| dump::without(dump::postgres::catalog(url, "od\"d"), dump::SEQUENCE_VALUE);
         let url = server.database();
         let mut client = Client::connect(&url);

@@ -78,7 +78,7 @@ fn same(must: &[String], is: &[String], when: &str) {
 }
 
 fn each(case: impl Fn(&PostgresServer) -> Case) {
-    for server in segue_testkit::each_postgres() {
+    for server in segue_testkit::oldest_and_newest_postgres() {
         case(server).both_ways(server);
     }
 }
@@ -185,7 +185,7 @@ fn views_policies_and_triggers_are_made_again_as_they_were() {
 #[test]
 fn a_publication_goes_on_publishing_its_columns_and_rows() {
     const PUBLISHES: &str = "ALTER PUBLICATION pu ADD TABLE ev (id, n) WHERE (id > 3 AND n > 4);";
-    for server in segue_testkit::each_postgres().into_iter().filter(|server| server.major() >= 15) {
+    for server in segue_testkit::oldest_and_newest_postgres().into_iter().filter(|server| server.major() >= 15) {
         let by_hand =
             ["ALTER PUBLICATION pu DROP TABLE ev; ALTER TABLE ev ALTER COLUMN n TYPE bigint;", PUBLISHES].concat();
         let setup =
@@ -277,7 +277,7 @@ fn hostile_names_stay_names() {
 
 #[test]
 fn what_comes_after_the_plan_is_told_before_the_exchange_and_before_the_way_back() {
-    for server in segue_testkit::each_postgres() {
+    for server in segue_testkit::oldest_and_newest_postgres() {
         let url = server.database();
         Client::connect(&url).batch(EVENTS);
         let project = Project::new(&url);
@@ -299,7 +299,7 @@ fn what_comes_after_the_plan_is_told_before_the_exchange_and_before_the_way_back
 
 #[test]
 fn the_exchange_holds_on_every_table_what_its_plan_says() {
-    for server in segue_testkit::each_postgres() {
+    for server in segue_testkit::oldest_and_newest_postgres() {
         let url = server.database();
         Client::connect(&url).batch(&[ROLES, FAMILY].concat());
         let project = Project::new(&url);

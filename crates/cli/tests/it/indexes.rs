@@ -35,7 +35,7 @@ fn indexes_come_out_as_the_naive_ddl_makes_them() {
         "ALTER INDEX items_lower ALTER COLUMN 1 SET STATISTICS 100;",
         "CREATE TABLE other (id int, a int);\nCREATE INDEX CONCURRENTLY other_a ON other (a);\nCREATE INDEX CONCURRENTLY ON items (at);",
     ];
-    for server in segue_testkit::each_postgres() {
+    for server in segue_testkit::oldest_and_newest_postgres() {
         for up in each {
             both_ways(server, ITEMS, up);
         }
@@ -59,7 +59,7 @@ fn a_long_name_is_cut_as_the_server_cuts_it() {
         "CREATE INDEX ON {table} (\"élan vital éééééééééééééééé\");\nCREATE INDEX ON {table} ({0});\nCREATE INDEX ON {table} ({0}, \"élan vital éééééééééééééééé\");",
         "c".repeat(60)
     );
-    for server in segue_testkit::each_postgres() {
+    for server in segue_testkit::oldest_and_newest_postgres() {
         both_ways(server, &setup, &up);
     }
 }
@@ -68,7 +68,7 @@ fn a_long_name_is_cut_as_the_server_cuts_it() {
 fn duplicates_are_refused_before_anything_is_changed() {
     let setup = "CREATE TABLE users (id int, email text, gone bool);
         INSERT INTO users VALUES (1, 'a@b', false), (2, 'a@b', false), (3, NULL, false), (4, NULL, false), (5, 'c', true), (6, 'c', true);";
-    for server in segue_testkit::each_postgres() {
+    for server in segue_testkit::oldest_and_newest_postgres() {
         let said =
             Case::new(server, setup, "ALTER TABLE users ADD COLUMN n int;\nCREATE UNIQUE INDEX ON users (email);")
                 .refused();
@@ -103,7 +103,7 @@ fn what_an_index_belongs_to_keeps_it() {
         ("CREATE INDEX u_k ON f (id);", "exists already"),
         ("CREATE INDEX ON f (nothing);", "no column"),
     ];
-    for server in segue_testkit::each_postgres() {
+    for server in segue_testkit::oldest_and_newest_postgres() {
         for (up, why) in each {
             let said = Case::new(server, setup, up).refused();
             assert!(said.contains(why), "{up}: {said}");
@@ -116,7 +116,7 @@ fn what_an_index_belongs_to_keeps_it() {
 
 #[test]
 fn reindex_builds_each_index_anew() {
-    for server in segue_testkit::each_postgres() {
+    for server in segue_testkit::oldest_and_newest_postgres() {
         for up in ["REINDEX INDEX items_lower;", "REINDEX (VERBOSE) TABLE items;", "REINDEX TABLE CONCURRENTLY items;"]
         {
             let case = Case::new(server, ITEMS, up);
@@ -134,7 +134,7 @@ fn reindex_builds_each_index_anew() {
 fn a_build_that_failed_leaves_nothing_and_is_done_again() {
     let setup =
         "CREATE TABLE users (id int, email text); INSERT INTO users SELECT i, 'x' || i FROM generate_series(1, 100) i";
-    for server in segue_testkit::each_postgres() {
+    for server in segue_testkit::oldest_and_newest_postgres() {
         let case = Case::new(server, setup, "CREATE UNIQUE INDEX users_email ON users (email);");
         // Rows that a snapshot of the plan does not see: the build itself finds them.
         let plan = case.project.segue.ok(&["plan", "--format", "json"]);
@@ -155,7 +155,7 @@ fn a_build_that_failed_leaves_nothing_and_is_done_again() {
 fn an_index_over_a_filled_column_is_built_after_it() {
     let setup = "CREATE TABLE users (id int PRIMARY KEY, name text); INSERT INTO users SELECT i, 'x' || i FROM generate_series(1, 100) i";
     let up = "ALTER TABLE users ADD COLUMN slug text;\nUPDATE users SET slug = lower(name);\nCREATE INDEX users_slug ON users (slug);\nCREATE UNIQUE INDEX users_once ON users (slug, id);";
-    for server in segue_testkit::each_postgres() {
+    for server in segue_testkit::oldest_and_newest_postgres() {
         let case = Case::new(server, setup, up);
         case.project.segue.ok(&["apply"]);
         assert!(case.client().value("SELECT to_regclass('users_slug')").is_some());

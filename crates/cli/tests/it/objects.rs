@@ -107,7 +107,7 @@ const CHANGES: &[(u32, &str)] = &[
 
 #[test]
 fn each_object_ends_as_if_done_by_hand_and_comes_back_as_it_was() {
-    for server in segue_testkit::each_postgres() {
+    for server in segue_testkit::oldest_and_newest_postgres() {
         let mut wrong = vec![];
         let seed = server.database();
         Client::connect(&seed).batch(SETUP);
@@ -158,7 +158,7 @@ fn undo_of(project: &Project) -> Vec<String> {
 
 #[test]
 fn a_value_of_an_enum_is_there_for_the_next_migration_and_stays() {
-    for server in segue_testkit::each_postgres() {
+    for server in segue_testkit::oldest_and_newest_postgres() {
         let url = server.database();
         Client::connect(&url).batch(SETUP);
         let project = Project::new(&url);
@@ -172,7 +172,7 @@ fn a_value_of_an_enum_is_there_for_the_next_migration_and_stays() {
 
 #[test]
 fn what_would_stop_the_application_is_refused_with_the_way_by_hand() {
-    let Some(server) = segue_testkit::each_postgres().into_iter().next() else { return };
+    let Some(server) = segue_testkit::oldest_and_newest_postgres().into_iter().next() else { return };
     let url = server.database();
     Client::connect(&url).batch(SETUP);
     Client::connect(&url).batch("DROP INDEX counted_id");

@@ -40,7 +40,7 @@ fn an_index_of_a_partitioned_table_is_built_partition_by_partition() {
     let setup = format!(
         "{EVENTS} CREATE TABLE events_x (kind int) PARTITION BY LIST (kind); CREATE TABLE events_x1 PARTITION OF events_x FOR VALUES IN (1);"
     );
-    for server in segue_testkit::each_postgres() {
+    for server in segue_testkit::oldest_and_newest_postgres() {
         for up in each {
             both_ways_as(server, &setup, up, &up.replace(" CONCURRENTLY", ""));
         }
@@ -53,7 +53,7 @@ fn an_index_of_a_partitioned_table_is_built_partition_by_partition() {
 
 #[test]
 fn partitions_come_as_the_naive_ddl_makes_them() {
-    for server in segue_testkit::each_postgres() {
+    for server in segue_testkit::oldest_and_newest_postgres() {
         for setup in [EVENTS.to_owned(), [EVENTS, DEFAULT].concat()] {
             for up in [
                 "CREATE TABLE events_3 PARTITION OF events FOR VALUES FROM (200) TO (300);",
@@ -79,7 +79,7 @@ fn partitions_come_as_the_naive_ddl_makes_them() {
 
 #[test]
 fn partitions_go_as_the_naive_ddl_lets_them_go() {
-    for server in segue_testkit::each_postgres() {
+    for server in segue_testkit::oldest_and_newest_postgres() {
         let with_default = [EVENTS, DEFAULT].concat();
         both_ways(server, EVENTS, "ALTER TABLE events DETACH PARTITION events_1;");
         both_ways(server, &with_default, "ALTER TABLE events DETACH PARTITION events_1;");
@@ -94,7 +94,7 @@ fn partitions_go_as_the_naive_ddl_lets_them_go() {
 
 #[test]
 fn rows_in_the_wrong_place_are_refused_before_anything_is_changed() {
-    for server in segue_testkit::each_postgres() {
+    for server in segue_testkit::oldest_and_newest_postgres() {
         let with_default = [EVENTS, DEFAULT].concat();
         let each = [
             (
@@ -221,7 +221,7 @@ fn attaching_reads_no_rows_whatever_the_bounds() {
         ("LIST (upper(c))", "IN ('X')", "1, 1, 'x'", true),
         ("HASH (a)", "WITH (MODULUS 1, REMAINDER 0)", "1, 1, 'x'", false),
     ];
-    for server in segue_testkit::each_postgres() {
+    for server in segue_testkit::oldest_and_newest_postgres() {
         for (by, bound, row, has_default) in each {
             let columns = "(a bigint, b int, c varchar(9), at timestamptz)";
             let default = if has_default {
@@ -245,7 +245,7 @@ fn attaching_reads_no_rows_whatever_the_bounds() {
 fn steps_of_partitions_hold_the_locks_that_are_predicted() {
     let plain = EVENTS.replace("\"Events \"\"2\"", "events_2");
     let with_default = [&plain, DEFAULT].concat();
-    for server in segue_testkit::each_postgres() {
+    for server in segue_testkit::oldest_and_newest_postgres() {
         for setup in [&plain, &with_default] {
             for up in [
                 "CREATE INDEX ON events (at, kind);",

@@ -80,7 +80,7 @@ fn people(columns: &str) -> String {
 
 #[test]
 fn a_table_has_both_names_until_contract() {
-    for server in segue_testkit::each_postgres() {
+    for server in segue_testkit::oldest_and_newest_postgres() {
         let schema = format!(
             "{} GRANT SELECT, INSERT ON people TO segue_reader; GRANT UPDATE (kept) ON people TO segue_reader; \
              COMMENT ON TABLE people IS 'x'; CREATE VIEW young AS SELECT id FROM people; CREATE INDEX ON people (kept); \
@@ -110,7 +110,7 @@ fn a_table_has_both_names_until_contract() {
 
 #[test]
 fn a_table_moves_to_another_schema_with_what_it_owns() {
-    for server in segue_testkit::each_postgres() {
+    for server in segue_testkit::oldest_and_newest_postgres() {
         let mut stage = Stage::new(server, &people("name text"), "ALTER TABLE people SET SCHEMA other;");
         stage.both_ways(|client| {
             client.batch("INSERT INTO other.people (name) VALUES ('x'); INSERT INTO public.people (name) VALUES ('y')");
@@ -120,7 +120,7 @@ fn a_table_moves_to_another_schema_with_what_it_owns() {
 
 #[test]
 fn what_is_built_on_the_view_keeps_contract_waiting() {
-    for server in segue_testkit::each_postgres() {
+    for server in segue_testkit::oldest_and_newest_postgres() {
         let mut stage = Stage::new(server, &people("name text"), "ALTER TABLE people RENAME TO humans;");
         let segue = &stage.project.segue;
         segue.ok(&["apply"]);
@@ -143,7 +143,7 @@ fn what_is_built_on_the_view_keeps_contract_waiting() {
 
 #[test]
 fn a_table_under_policies_is_renamed_where_a_view_obeys_them() {
-    for server in segue_testkit::each_postgres() {
+    for server in segue_testkit::oldest_and_newest_postgres() {
         let schema = format!(
             "{} ALTER TABLE people ENABLE ROW LEVEL SECURITY; CREATE POLICY few ON people USING (id < 10); \
              GRANT SELECT ON people TO segue_reader;",
@@ -167,7 +167,7 @@ fn a_table_under_policies_is_renamed_where_a_view_obeys_them() {
 /// `docs`: rename a column across two deploys.
 #[test]
 fn a_column_has_both_names_until_contract_and_what_it_carried() {
-    for server in segue_testkit::each_postgres() {
+    for server in segue_testkit::oldest_and_newest_postgres() {
         let schema = format!(
             "{} COMMENT ON COLUMN people.name IS 'who''s who'; GRANT UPDATE (name), SELECT (name) ON people TO segue_reader; \
              ALTER TABLE people ALTER COLUMN name SET STATISTICS 17, ALTER COLUMN name SET STORAGE EXTERNAL, \
@@ -191,7 +191,7 @@ fn a_column_has_both_names_until_contract_and_what_it_carried() {
 
 #[test]
 fn a_column_that_may_be_null_and_a_table_without_a_key() {
-    for server in segue_testkit::each_postgres() {
+    for server in segue_testkit::oldest_and_newest_postgres() {
         let schema = format!(
             "{READER} CREATE TABLE bare (a int, b text NOT NULL DEFAULT 'x'); INSERT INTO bare VALUES (NULL), (1);"
         );
@@ -204,7 +204,7 @@ fn a_column_that_may_be_null_and_a_table_without_a_key() {
 
 #[test]
 fn a_constraint_is_renamed_at_once_and_back() {
-    for server in segue_testkit::each_postgres() {
+    for server in segue_testkit::oldest_and_newest_postgres() {
         let up = "ALTER TABLE people RENAME CONSTRAINT people_pkey TO \"the \"\"key\";";
         let stage = Stage::new(server, &people("name text"), up);
         assert!(stage.project.segue.ok(&["apply"]).contains("done"));
@@ -219,7 +219,7 @@ fn a_constraint_is_renamed_at_once_and_back() {
 
 #[test]
 fn what_cannot_bear_two_names_is_refused() {
-    let Some(server) = segue_testkit::each_postgres().pop() else { return };
+    let Some(server) = segue_testkit::oldest_and_newest_postgres().pop() else { return };
     let refused = |schema: &str, up: &str, says: &str| {
         let url = server.database();
         Client::connect(&url).batch(&format!("{} {schema}", people("name text")));

@@ -13,7 +13,7 @@ const SETUP: &str = "CREATE TABLE t (id int PRIMARY KEY, vc varchar(50), num num
 fn a_type_that_changes_at_once_runs_as_written() {
     const UP: &str = "ALTER TABLE t ALTER COLUMN num TYPE numeric(12,2);\nALTER TABLE t ALTER COLUMN ts TYPE timestamp;
         ALTER TABLE t ALTER COLUMN txt TYPE varchar USING txt::varchar;";
-    for server in segue_testkit::each_postgres() {
+    for server in segue_testkit::oldest_and_newest_postgres() {
         let (url, naive) = (server.database(), server.database());
         Client::connect(&url).batch(SETUP);
         Client::connect(&naive).batch(SETUP);
@@ -39,7 +39,7 @@ fn a_type_that_changes_at_once_runs_as_written() {
 
 #[test]
 fn a_text_under_a_check_is_changed_by_a_copy_since_the_server_would_read_every_row() {
-    for server in segue_testkit::each_postgres() {
+    for server in segue_testkit::oldest_and_newest_postgres() {
         crate::faithful::Case {
             setup: [
                 SETUP,
@@ -68,7 +68,7 @@ fn what_cannot_go_over_is_refused_by_name() {
         ("", "id TYPE int", "already"),
         ("", "txt TYPE varchar(9)", "writes no row"),
     ];
-    for server in segue_testkit::each_postgres() {
+    for server in segue_testkit::oldest_and_newest_postgres() {
         for (more, up, says) in CASES {
             let url = server.database();
             Client::connect(&url).batch(&[SETUP, more].concat());

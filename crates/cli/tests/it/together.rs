@@ -74,7 +74,7 @@ fn without_kept(catalog: Vec<String>) -> Vec<String> {
 
 #[test]
 fn what_only_adds_passes_while_a_change_is_under_way_and_both_end_right() {
-    for server in segue_testkit::each_postgres() {
+    for server in segue_testkit::oldest_and_newest_postgres() {
         let expected = naive(server, &[UP, ADD]);
         for stage in 1..=3 {
             let under = Under::way(server, stage);
@@ -90,7 +90,7 @@ fn what_only_adds_passes_while_a_change_is_under_way_and_both_end_right() {
 
 #[test]
 fn what_was_added_stays_when_the_change_is_taken_back() {
-    for server in segue_testkit::each_postgres() {
+    for server in segue_testkit::oldest_and_newest_postgres() {
         let expected = naive(server, &[ADD]);
         for stage in 1..=3 {
             let under = Under::way(server, stage);
@@ -103,7 +103,7 @@ fn what_was_added_stays_when_the_change_is_taken_back() {
 
 #[test]
 fn what_was_added_goes_again_while_the_change_stays() {
-    for server in segue_testkit::each_postgres() {
+    for server in segue_testkit::oldest_and_newest_postgres() {
         let under = Under::way(server, 1);
         under.project.write("2_add.down.sql", "ALTER TABLE users DROP COLUMN nick, DROP COLUMN seen;\n");
         let before = under.catalog();
@@ -118,7 +118,7 @@ fn what_was_added_goes_again_while_the_change_stays() {
 
 #[test]
 fn what_must_wait_says_for_whom_and_about_what() {
-    for server in segue_testkit::each_postgres() {
+    for server in segue_testkit::oldest_and_newest_postgres() {
         let under = Under::way(server, 1);
         let before = under.catalog();
         for (sql, words) in [
@@ -141,7 +141,7 @@ fn what_must_wait_says_for_whom_and_about_what() {
 /// The other one's backfill goes on meanwhile.
 #[test]
 fn what_only_adds_passes_in_the_middle_of_a_backfill() {
-    for server in segue_testkit::each_postgres() {
+    for server in segue_testkit::oldest_and_newest_postgres() {
         let expected = naive(server, &[UP, ADD]);
         let under = Under::way(server, 0);
         let settings = "[backfill]\ninline_below = 1\nwindow = \"5ms\"\n";

@@ -58,7 +58,7 @@ fn number(client: &mut Client, sql: &str) -> u64 {
 
 #[test]
 fn they_sleep_while_rows_are_filled_and_wake_for_every_write_of_the_application() {
-    for server in segue_testkit::each_postgres() {
+    for server in segue_testkit::oldest_and_newest_postgres() {
         let url = server.database();
         let mut client = Client::connect(&url);
         client.batch(TABLE);
@@ -108,7 +108,7 @@ fn as_owner(server: &PostgresServer, grant: bool) -> (String, u64) {
 
 #[test]
 fn a_role_that_may_not_silence_them_is_told_what_they_will_do() {
-    for server in segue_testkit::each_postgres() {
+    for server in segue_testkit::oldest_and_newest_postgres() {
         let (plan, audited) = as_owner(server, false);
         assert!(plan.contains("the backfill runs triggers of public.people"), "{plan}");
         assert!(plan.contains("once for each row it fills") && plan.contains("session_replication_role"), "{plan}");

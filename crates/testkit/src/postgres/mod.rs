@@ -52,6 +52,21 @@ pub fn each_postgres() -> Vec<&'static PostgresServer> {
     majors().into_iter().filter_map(postgres).collect()
 }
 
+/// Returns the shared servers of the oldest and the newest version that this run tests, and of all in a full one
+/// (`SEGUE_TEST_FULL`): for what a version between shows too, at the price of half as much time again.
+///
+/// # Panics
+/// As [`postgres()`].
+#[track_caller]
+pub fn oldest_and_newest_postgres() -> Vec<&'static PostgresServer> {
+    let mut majors = majors();
+    majors.sort_unstable();
+    if std::env::var_os("SEGUE_TEST_FULL").is_none() && majors.len() > 2 {
+        majors.drain(1..majors.len() - 1);
+    }
+    majors.into_iter().filter_map(postgres).collect()
+}
+
 /// Returns the major versions that this run tests.
 pub fn majors() -> Vec<u32> {
     let wanted = std::env::var("SEGUE_TEST_MAJORS").unwrap_or_default();

@@ -107,7 +107,7 @@ const AFTER: &str =
 fn no_write_is_lost_or_fails_while_rows_move_and_after_the_direction_turned() {
     let seed = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(1, |since| since.as_secs());
     println!("seed {seed}");
-    for server in segue_testkit::each_postgres() {
+    for server in segue_testkit::oldest_and_newest_postgres() {
         let mut case = Case::addresses(server);
         case.client.batch("INSERT INTO users SELECT n, 'n', 's' || n, 'c' || n FROM generate_series(501, 20000) AS n");
         let end = AtomicBool::new(false);

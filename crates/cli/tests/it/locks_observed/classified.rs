@@ -79,7 +79,7 @@ pub(super) fn compare(classifier: &mut Classifier, fact: &Cost, statement: &str,
         all.sort_unstable();
         all
     };
-    let beside: Vec<_> = costs.iter().flat_map(|cost| others(cost)).collect();
+    let beside: Vec<_> = costs.iter().flat_map(others).collect();
     let says = (lock, any(|c| c.rewrites), any(|c| c.scans), any(|c| c.fails), beside);
     let must = (Some(fact.lock), fact.rewrites, fact.scans, fact.fails, others(fact));
     if says != must {

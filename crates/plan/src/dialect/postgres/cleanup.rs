@@ -112,7 +112,7 @@ fn copy_whole(mirror: &Mirror<'_>, going: &[Going<'_>], why: &str) -> Step {
     let what = if mirror.table.primary_key().is_empty() { "every column" } else { "the key and the old columns" };
     let title = format!("copy {what} of {table} in one statement ({why}) to {keeps}, which stays until you drop it");
     let create = create(mirror, going, "CREATE TABLE {keeps} AS SELECT {columns} FROM {table}");
-    keep(mirror, title, vec![create], &["tab.create_as"])
+    keep(mirror, title, vec![create], &["tab.create_as", "dml.select_window"])
 }
 
 fn create_empty(mirror: &Mirror<'_>, going: &[Going<'_>]) -> Step {

@@ -25,7 +25,7 @@ pub(super) fn undo(mirror: &Mirror<'_>) -> UndoStep {
     let count = sql("SELECT pg_catalog.count(*) FROM {keeps}", &[("keeps", Hole::Table(&table))]);
     UndoStep {
         keeps: Some(Kept { table, count, drop_empty: drop_empty.clone() }),
-        ..undo_step(mirror.table(), &["tab.create_as"], vec![drop_empty, create])
+        ..undo_step(mirror.table(), &["tab.create_as", "dml.select_window"], vec![drop_empty, create])
     }
 }
 

@@ -188,7 +188,7 @@ fn appear(moved: &Moved<'_>, context: &Context<'_>) -> Step {
         phase: Phase::Expand,
         title: format!("let {} be used as {} too, by a view", moved.old(), moved.new),
         action: Action::Sql(view(moved, context)),
-        facts: &["view.create"],
+        facts: &["view.create", "dml.select_window"],
         table: moved.old(),
         undo: Undo::Lossless(vec![gone]),
     }

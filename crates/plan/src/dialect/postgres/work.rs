@@ -5,7 +5,7 @@ use segue_model::lock::{Blocks, LockMode, LockTries, RelationLock};
 use segue_model::sql::Sql;
 use segue_model::step::{Action, Condition, Phase, Step, Transaction, Undo, UndoStep};
 
-use super::facts::{Fact, SOURCE, fact};
+use super::facts::{Fact, fact};
 
 /// Something to do to one table, with the facts that say what it costs.
 pub(super) struct Work<'a> {
@@ -99,7 +99,7 @@ impl Together {
     fn of(ids: &'static [&'static str]) -> Self {
         let facts: Vec<&Fact> = ids.iter().map(|id| fact(id)).collect();
         Self {
-            lock: facts.iter().map(|fact| on_table(fact)).max().unwrap_or(LockMode::None),
+            lock: facts.iter().map(|fact| fact.lock).max().unwrap_or(LockMode::None),
             blocks: facts.iter().flat_map(|fact| blocks(fact)).max().unwrap_or(Blocks::Nothing),
             rewrites: facts.iter().any(|fact| fact.rewrites),
             scans: facts.iter().any(|fact| fact.scans),
@@ -119,12 +119,6 @@ impl Together {
         let short = self.blocks >= Blocks::Writes && self.transaction == Transaction::Own;
         short.then(LockTries::default)
     }
-}
-
-/// What is made of the rows of another relation is a step about that one: the new one is nobody's yet.
-fn on_table(fact: &Fact) -> LockMode {
-    let read = fact.others.iter().filter(|(what, _)| *what == SOURCE).map(|(_, lock)| *lock);
-    read.chain([fact.lock]).max().unwrap_or(fact.lock)
 }
 
 /// What each lock of a statement blocks, on the table and beside it.

@@ -154,7 +154,7 @@ fn step(anew: &Anew, of: &Table) -> Result<Step, Refusal> {
         undo: Undo::Nothing,
     };
     Ok(Step {
-        on_interrupted: leftovers(index).iter().map(|left| super::drop_concurrently(left)).collect(),
+        on_interrupted: leftovers(index).iter().map(super::drop_concurrently).collect(),
         ..work.step()
     })
 }

@@ -121,7 +121,7 @@ pub(super) fn plan(
     let excluded = Excluded::of(&parent, (bound, &name), context)?;
     steps.extend(excluded.iter().flat_map(Excluded::begin));
     notes.extend(excluded.iter().map(Excluded::note));
-    steps.push(step(table, &parent, (&name, bound), fact));
+    steps.push(step(table, &parent, (&name, bound), fact, LockMode::AccessExclusive));
     steps.extend(proof.iter().map(|check| drop_check(&name, check)));
     steps.extend(excluded.iter().map(Excluded::end));
     Ok(Planned { steps, notes, ..Planned::default() })
@@ -265,20 +265,21 @@ impl Excluded {
     }
 }
 
-/// Returns the step that makes a table a partition: everything is proved, so nothing is read.
+/// Returns the step that makes a table a partition: everything is proved, so nothing is read. `on_others` is the lock on tables
+/// that foreign keys point to: SHARE ROW EXCLUSIVE where they are made, ACCESS EXCLUSIVE where those of the table are taken over.
 pub(super) fn step(
     table: &Table,
     parent: &Parent,
     (partition, bound): (&TableName, &Bound),
     facts: &'static [&'static str],
+    on_others: LockMode,
 ) -> Step {
     let exclusive = |relation: &TableName| RelationLock { relation: relation.clone(), mode: LockMode::AccessExclusive };
     let mut others = vec![exclusive(partition)];
     others.extend(parent.default.iter().filter(|_| takes_from_default(bound)).map(exclusive));
-    let referenced = table.constraints.iter().filter_map(|constraint| constraint.references.as_ref());
-    for other in referenced.filter(|other| **other != table.name) {
-        if !others.iter().any(|lock| lock.relation == *other) {
-            others.push(RelationLock { relation: other.clone(), mode: LockMode::ShareRowExclusive });
+    for lock in on_referenced(table, on_others) {
+        if !others.iter().any(|known| known.relation == lock.relation) {
+            others.push(lock);
         }
     }
     let step = Work {
@@ -290,6 +291,15 @@ pub(super) fn step(
         undo: Undo::Lossless(vec![detach_undo(&table.name, partition)]),
     };
     beside(step.step(), others)
+}
+
+/// Returns a lock on each table that foreign keys of the partitioned one point to: a partition has them too.
+pub(super) fn on_referenced(table: &Table, mode: LockMode) -> Vec<RelationLock> {
+    let named = table.constraints.iter().filter_map(|constraint| constraint.references.as_ref());
+    let mut once: Vec<&TableName> = named.filter(|other| **other != table.name).collect();
+    once.sort();
+    once.dedup();
+    once.into_iter().map(|other| RelationLock { relation: other.clone(), mode }).collect()
 }
 
 /// Returns the statement that makes a table a partition.

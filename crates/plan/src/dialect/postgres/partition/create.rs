@@ -34,7 +34,7 @@ pub(super) fn plan(
     if own {
         steps.push(as_written(native, table, &parent, &name));
     } else {
-        let attach = attach::step(table, &parent, (&name, bound), &["part.attach_check"]);
+        let attach = attach::step(table, &parent, (&name, bound), &["part.attach_check"], LockMode::ShareRowExclusive);
         steps.splice(0..0, [beside_it(table, &parent, (&name, tail), context)]);
         steps.push(attach);
     }
@@ -70,7 +70,7 @@ fn beside_it(
         phase: Phase::Expand,
         title: format!("create {name}, like {}", table.name),
         action: Action::Sql(vec![create]),
-        facts: &["tab.create_like"],
+        facts: &["tab.create_like", "dml.select_window"],
         table: &table.name,
         undo: Undo::Lossy {
             steps: vec![undo_step(name, &["tab.drop"], vec![drop(name)])],
@@ -84,15 +84,18 @@ fn beside_it(
 fn as_written(native: &Native<'_>, table: &Table, parent: &Parent, name: &TableName) -> Step {
     let lock = |relation: &TableName| RelationLock { relation: relation.clone(), mode: LockMode::AccessExclusive };
     let undo = undo_step(&table.name, &["part.create_of"], vec![drop(name)]);
+    let gone = attach::on_referenced(table, LockMode::AccessExclusive);
     let step = Work {
         phase: Phase::Expand,
         title: format!("create {name}, a partition of {}", table.name),
         action: Action::Sql(vec![Sql::verbatim(native.statement)]),
         facts: &["part.create_of"],
         table: &table.name,
-        undo: Undo::Lossy { steps: vec![undo_beside(undo, vec![])], loses: format!("the rows written to {name}") },
+        undo: Undo::Lossy { steps: vec![undo_beside(undo, gone)], loses: format!("the rows written to {name}") },
     };
-    beside(step.step(), parent.default.iter().map(lock).collect())
+    let mut others: Vec<RelationLock> = parent.default.iter().map(lock).collect();
+    others.extend(attach::on_referenced(table, LockMode::ShareRowExclusive));
+    beside(step.step(), others)
 }
 
 fn drop(table: &TableName) -> Sql {

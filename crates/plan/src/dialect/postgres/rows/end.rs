@@ -97,7 +97,7 @@ fn keep(moving: &Moving<'_>) -> Step {
         phase: Phase::Cleanup,
         title: format!("copy the key and the old columns of {source} to {keeps}, which stays until you drop it"),
         action: Action::Snapshot(Snapshot { keeps, create: vec![create], copy: None }),
-        facts: &["tab.create_as"],
+        facts: &["tab.create_as", "dml.select_window"],
         table: source,
         undo: Undo::Lossless(vec![undo_step(source, &[], vec![gone])]),
     }

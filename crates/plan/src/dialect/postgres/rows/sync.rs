@@ -98,7 +98,7 @@ fn keep(moving: &Moving<'_>) -> UndoStep {
         ],
     );
     let count = sql("SELECT pg_catalog.count(*) FROM {keeps}", &[("keeps", Hole::Table(&table))]);
-    let part = undo_step(&moving.target, &["tab.create_as"], vec![drop_empty.clone(), create]);
+    let part = undo_step(&moving.target, &["tab.create_as", "dml.select_window"], vec![drop_empty.clone(), create]);
     let source = RelationLock { relation: moving.source.name.clone(), mode: LockMode::AccessShare };
     UndoStep { keeps: Some(Kept { table, count, drop_empty }), ..undo_beside(part, vec![source]) }
 }

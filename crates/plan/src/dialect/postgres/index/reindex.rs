@@ -153,10 +153,7 @@ fn step(anew: &Anew, of: &Table) -> Result<Step, Refusal> {
         table: if anew.table.schema.as_str() == "pg_toast" { &of.name } else { &anew.table },
         undo: Undo::Nothing,
     };
-    Ok(Step {
-        on_interrupted: leftovers(index).iter().map(super::drop_concurrently).collect(),
-        ..work.step()
-    })
+    Ok(Step { on_interrupted: leftovers(index).iter().map(super::drop_concurrently).collect(), ..work.step() })
 }
 
 /// What the server calls the new index until it takes the old one's name, and the old one then.

@@ -39,7 +39,10 @@ pub(crate) fn meanwhile(expected: &str, found: &str, plan: &Plan) -> Meanwhile {
     let text = text_of(plan);
     let removed = only(expected, found).all(|line| is_harmless(line, &text));
     let added = only(found, expected);
-    let added = || added.clone().all(|line| is_harmless(line, &text) || is_new_column(line, expected, found, &text));
+    let known = |line: &str| {
+        is_harmless(line, &text) || is_new_column(line, expected, found, &text) || is_not_null(line, expected, &text)
+    };
+    let added = || added.clone().all(known);
     if removed && added() { Meanwhile::Harmless(lines) } else { Meanwhile::Serious(lines) }
 }
 
@@ -73,6 +76,25 @@ fn is_new_column(line: &str, expected: &str, found: &str, plan: &str) -> bool {
         && !of_table().any(|fact| fact.starts_with("table kind ") && fact.contains(" partition "));
     let known = expected.lines().filter_map(column).any(|known| known == (table, name.clone()));
     ordinary && !known && !names(plan, &name)
+}
+
+/// Since PostgreSQL 18 a NOT NULL is a constraint with a name: that of a column that was not there.
+fn is_not_null(line: &str, expected: &str, plan: &str) -> bool {
+    let column = || {
+        let (table, fact) = fact(line)?;
+        let (_, rest) = identifier(fact.strip_prefix("constraint ")?)?;
+        let (name, rest) = identifier(rest.strip_prefix(" NOT NULL ")?).or_else(|| {
+            // The name ends the line.
+            Some((rest.strip_prefix(" NOT NULL ")?.to_owned(), ""))
+        })?;
+        rest.is_empty().then_some((table, name))
+    };
+    let Some((table, name)) = column() else { return false };
+    let there = |line: &str| {
+        let (of, fact) = fact(line)?;
+        Some(of == table && identifier(fact.strip_prefix("column ")?)?.0 == name)
+    };
+    !expected.lines().any(|line| there(line) == Some(true)) && !names(plan, &name)
 }
 
 /// Returns the table and the fact of a line `<schema>.<table>: <fact>`.
@@ -173,6 +195,8 @@ mod tests {
             "public.users: materialized view public.v (definition 0123)",
             "public.users: referenced by public.pets constraint c FOREIGN KEY (u) REFERENCES users(id)",
             "public.users: column nick text default 'a'",
+            "public.users: constraint users_nick_not_null NOT NULL nick",
+            "public.users: constraint \"we\"\"ird\" NOT NULL \"ni ck\"",
             "index \"other\" on \"users\": CREATE INDEX other ON users ( name )",
             "view \"v\" on \"v\": CREATE VIEW v AS SELECT 1",
         ] {
@@ -187,6 +211,8 @@ mod tests {
     fn what_a_step_may_depend_on_is_not() {
         for line in [
             "public.users: constraint c CHECK (id > 0)",
+            "public.users: constraint n NOT NULL id",
+            "public.users: constraint n NOT NULL full_name",
             "public.users: trigger t enabled O CREATE TRIGGER t",
             "public.users: policy p for * permissive t to public",
             "public.users: rls",

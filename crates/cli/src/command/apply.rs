@@ -6,7 +6,7 @@ mod join;
 use std::path::Path;
 use std::sync::Arc;
 
-use segue_execute::{Outcome, Run, Target};
+use segue_execute::{Outcome, Run, RunError, Target};
 use segue_model::change::{Directive, Migration};
 use segue_model::ident::MigrationId;
 use segue_model::journal::{Record, State};
@@ -107,6 +107,9 @@ fn wanted(
     }
 }
 
+/// How often a plan is made that no longer fits when it is to begin: while another migration takes its steps in the same table.
+const PLANS_MAX: u32 = 5;
+
 /// What is the same for all migrations of one run.
 struct Work<'a> {
     config: &'a Config,
@@ -143,11 +146,18 @@ impl Work<'_> {
             return go_on(record, self.to, run);
         }
         let (migration, texts) = self.project.migration(database.engine(), id)?;
-        let plan = fresh(self.config, self.project, database, &migration, &texts, &records)?;
-        if let Some(reviewed) = self.reviewed {
-            check_reviewed(reviewed, &plan)?;
+        let mut again = PLANS_MAX;
+        loop {
+            let plan = fresh(self.config, self.project, database, &migration, &texts, &records)?;
+            if let Some(reviewed) = self.reviewed {
+                check_reviewed(reviewed, &plan)?;
+            }
+            match run.apply(&plan, target(self.to)) {
+                // Nothing was begun, and what changed meanwhile may be a step of another migration.
+                Err(RunError::Drift { step: None, .. }) if again > 1 && self.reviewed.is_none() => again -= 1,
+                result => return result.map_err(operate::failure),
+            }
         }
-        run.apply(&plan, target(self.to)).map_err(operate::failure)
     }
 }
 

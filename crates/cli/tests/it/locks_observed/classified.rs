@@ -19,6 +19,7 @@ use super::Report;
 /// Told as worse than it is, and why.
 const WORSE: &[(&str, &str)] = &[
     ("addcol.volatile_sql_inlined", "no text tells what a function is inlined to"),
+    ("nn.add_constraint_notnull_valid_check", "that a CHECK proves it is the plan's to know"),
     ("part.create_of_with_default", "the plan asks whether there is a default partition, a verdict alone does not"),
     ("part.attach_with_default", "the plan asks whether there is a default partition"),
     ("part.attach_with_default_check", "the plan asks whether there is a default partition"),

@@ -288,7 +288,7 @@ pub(super) fn step(
         action: Action::Sql(vec![attach_sql(&table.name, partition, &Sql::written(&bound.written))]),
         facts,
         table: &table.name,
-        undo: Undo::Lossless(vec![detach_undo(&table.name, partition)]),
+        undo: Undo::Lossless(vec![detach_undo(table, partition)]),
     };
     beside(step.step(), others)
 }
@@ -310,14 +310,15 @@ pub(super) fn attach_sql(table: &TableName, partition: &TableName, bound: &Sql) 
     )
 }
 
-fn detach_undo(table: &TableName, partition: &TableName) -> UndoStep {
+fn detach_undo(table: &Table, partition: &TableName) -> UndoStep {
     let detach = sql(
         "ALTER TABLE {table} DETACH PARTITION {partition}",
-        &[("table", Hole::Table(table)), ("partition", Hole::Table(partition))],
+        &[("table", Hole::Table(&table.name)), ("partition", Hole::Table(partition))],
     );
-    let part = undo_step(table, &["part.detach"], vec![detach]);
-    let lock = RelationLock { relation: partition.clone(), mode: LockMode::AccessExclusive };
-    UndoStep { needed: Some(is_attached(partition)), ..undo_beside(part, vec![lock]) }
+    let part = undo_step(&table.name, &["part.detach"], vec![detach]);
+    let mut others = vec![RelationLock { relation: partition.clone(), mode: LockMode::AccessExclusive }];
+    others.extend(on_referenced(table, LockMode::ShareRowExclusive));
+    UndoStep { needed: Some(is_attached(partition)), ..undo_beside(part, others) }
 }
 
 /// Returns the question whether a table is a partition.

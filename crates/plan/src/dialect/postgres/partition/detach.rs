@@ -9,7 +9,7 @@ use segue_model::sql::{Hole, Sql};
 use segue_model::step::{Action, Phase, Step, Undo, UndoStep};
 use segue_model::value::Value;
 
-use super::attach::attach_sql;
+use super::attach::{attach_sql, on_referenced};
 use super::check_name;
 use super::parent::{self, Parent};
 use crate::dialect::Planned;
@@ -81,6 +81,8 @@ pub(super) fn plan(
     } else {
         LockMode::ShareUpdateExclusive
     });
+    // The partition gets foreign keys of its own.
+    let step = beside(step, on_referenced(table, LockMode::ShareRowExclusive));
     Ok(Planned { steps: vec![step], notes: vec![note], ..Planned::default() })
 }
 

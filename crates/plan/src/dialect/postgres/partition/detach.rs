@@ -81,8 +81,11 @@ pub(super) fn plan(
     } else {
         LockMode::ShareUpdateExclusive
     });
-    // The partition gets foreign keys of its own.
-    let step = beside(step, on_referenced(table, LockMode::ShareRowExclusive));
+    // The partition gets foreign keys of its own, and the default one a wider range.
+    let mut others = on_referenced(table, LockMode::ShareRowExclusive);
+    let default = parent.default.iter().filter(|default| **default != partition.name);
+    others.extend(default.map(|relation| RelationLock { relation: relation.clone(), mode: LockMode::AccessExclusive }));
+    let step = beside(step, others);
     Ok(Planned { steps: vec![step], notes: vec![note], ..Planned::default() })
 }
 

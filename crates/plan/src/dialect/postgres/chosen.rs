@@ -7,15 +7,13 @@ use segue_model::sql::{Hole, Sql};
 use segue_model::value::Value;
 
 use super::mirror::display;
+use super::object_name::{self, object_name};
 use super::sql;
 use crate::operation::Context;
 use crate::refusal::Refusal;
 
-/// What PostgreSQL cuts a name to (`NAMEDATALEN` - 1).
-const BYTES_MAX: usize = 63;
-
 /// How many names are tried: `c_check`, `c_check1`, …
-const TRIED: i64 = 20;
+const TRIED: usize = 20;
 
 /// What is to be named.
 #[derive(Clone, Copy)]
@@ -33,9 +31,9 @@ pub(super) struct Unnamed<'a> {
 impl Unnamed<'_> {
     /// Returns the question which names are free.
     pub(super) fn probe(&self) -> Probe {
-        let tried = (0..TRIED).map(|pass| {
+        let tried = (0_i64..).zip(0..TRIED).map(|(n, pass)| {
             let name = self.of_pass(pass);
-            sql("({n}, {name}::pg_catalog.text)", &[("n", Hole::Int(pass)), ("name", Hole::Text(&name))])
+            sql("({n}, {name}::pg_catalog.text)", &[("n", Hole::Int(n)), ("name", Hole::Text(&name))])
         });
         let tried: Vec<Sql> = tried.collect();
         let template = match self.label {
@@ -76,34 +74,18 @@ impl Unnamed<'_> {
         format!("chosen {} {}:{}:{column}", self.label, self.nth, display(self.table))
     }
 
-    /// Returns what the server tries in this pass (`makeObjectName` of `indexcmds.c`): the longer of both names is cut.
-    fn of_pass(&self, pass: i64) -> String {
-        let label = if pass == 0 { self.label.to_owned() } else { format!("{}{pass}", self.label) };
-        let (table, column) = (self.table.name.as_str(), self.column.map_or("", Ident::as_str));
-        let overhead = label.len() + 1 + usize::from(self.column.is_some());
-        let room = BYTES_MAX.saturating_sub(overhead);
-        let (mut of_table, mut of_column) = (table.len(), column.len());
-        while of_table + of_column > room {
-            if of_table > of_column { of_table -= 1 } else { of_column -= 1 }
-        }
-        let mut parts = vec![cut(table, of_table)];
-        parts.extend(self.column.map(|_| cut(column, of_column)));
-        parts.push(&label);
-        parts.join("_")
+    /// Returns what the server tries in this pass.
+    fn of_pass(&self, pass: usize) -> String {
+        let column = self.column.map(Ident::as_str);
+        object_name(self.table.name.as_str(), column, &object_name::of_pass(self.label, pass))
     }
-}
-
-/// Returns as many bytes of a name as end with a character.
-fn cut(name: &str, bytes: usize) -> &str {
-    let end = (0..=bytes.min(name.len())).rev().find(|at| name.is_char_boundary(*at)).unwrap_or(0);
-    &name[..end]
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn first(table: &str, column: Option<&str>, label: &'static str, pass: i64) -> String {
+    fn first(table: &str, column: Option<&str>, label: &'static str, pass: usize) -> String {
         let table = TableName { schema: Ident::known("s"), name: Ident::new(table).unwrap() };
         let column = column.map(|column| Ident::new(column).unwrap());
         Unnamed { table: &table, column: column.as_ref(), label, nth: 0 }.of_pass(pass)

@@ -30,6 +30,7 @@ mod naming;
 mod native;
 mod not_null;
 mod object;
+mod object_name;
 mod pair;
 mod partition;
 mod prove;

@@ -7,7 +7,7 @@ use crate::operation::Context;
 use crate::refusal::Refusal;
 
 /// What PostgreSQL cuts a name to, silently.
-const BYTES_MAX: usize = 63;
+pub(super) const BYTES_MAX: usize = 63;
 
 /// The ending of a hidden column's name.
 const DEPRECATED: &str = "_deprecated";

@@ -11,13 +11,11 @@ use segue_model::probe::{Answer, Probe};
 use segue_model::sql::{Hole, Sql};
 use segue_model::value::Value;
 
+use super::super::object_name::{joined, object_name, of_pass, told_apart};
 use super::super::sql;
 use super::Subject;
 use crate::operation::Context;
 use crate::refusal::Refusal;
-
-/// What the server cuts a name to.
-const BYTES_MAX: usize = 63;
 
 /// So many names of the same beginning may be taken.
 const TRIES: usize = 50;
@@ -36,7 +34,11 @@ pub(super) struct Made {
 impl Made {
     /// Returns what the name of a key's index is made of; `columns` are those of its key and those it includes.
     pub(super) fn of_key(table: &TableName, columns: &[&Ident], primary: bool) -> Self {
-        let (second, label) = if primary { (None, "pkey") } else { (Some(joined(&distinct(columns))), "key") };
+        let (second, label) = if primary {
+            (None, "pkey")
+        } else {
+            (Some(joined(&told_apart(columns.iter().map(|column| column.as_str())))), "key")
+        };
         let (schema, first) = (table.schema.clone(), table.name.as_str().to_owned());
         Self { schema, first, second, label, relation: true }
     }
@@ -65,8 +67,7 @@ impl Made {
     }
 
     fn nth(&self, pass: usize) -> Ident {
-        let label = if pass == 0 { self.label.to_owned() } else { [self.label, &pass.to_string()].concat() };
-        let name = object_name(&self.first, self.second.as_deref(), &label);
+        let name = object_name(&self.first, self.second.as_deref(), &of_pass(self.label, pass));
         Ident::new(name).expect("a table's name and a label are a name")
     }
 
@@ -179,77 +180,5 @@ fn nameless() -> Refusal {
         what: "a constraint without a name".to_owned(),
         why: "which name the server would choose could not be told".to_owned(),
         instead: "Write `ADD CONSTRAINT name` before it.".to_owned(),
-    }
-}
-
-/// A column that is named twice gets a number, as in an index.
-fn distinct(columns: &[&Ident]) -> Vec<String> {
-    let mut names: Vec<String> = Vec::with_capacity(columns.len());
-    for column in columns {
-        let numbered = (1..).map(|number: u32| {
-            let number = number.to_string();
-            [cut(column.as_str(), BYTES_MAX - number.len()), &number].concat()
-        });
-        let mut all = std::iter::once(column.as_str().to_owned()).chain(numbered);
-        names.extend(all.find(|name| !names.contains(name)));
-    }
-    names
-}
-
-/// Column names with `_` between them, as far as they are looked at.
-fn joined(columns: &[String]) -> String {
-    let mut all = String::new();
-    for column in columns {
-        if !all.is_empty() {
-            all.push('_');
-        }
-        all.push_str(column);
-        if all.len() > BYTES_MAX {
-            break;
-        }
-    }
-    all
-}
-
-/// Returns `first_second_label`, the longer of the two names cut until it fits.
-fn object_name(first: &str, second: Option<&str>, label: &str) -> String {
-    let room = BYTES_MAX - label.len() - 1 - usize::from(second.is_some());
-    let (mut one, mut two) = (first.len(), second.map_or(0, str::len));
-    while one + two > room {
-        if one > two { one -= 1 } else { two -= 1 }
-    }
-    let mut name = cut(first, one).to_owned();
-    if let Some(second) = second {
-        name.push('_');
-        name.push_str(cut(second, two));
-    }
-    name.push('_');
-    name.push_str(label);
-    name
-}
-
-/// Returns at most so many bytes, cut between characters.
-fn cut(name: &str, bytes_max: usize) -> &str {
-    let end = (0..=bytes_max.min(name.len())).rev().find(|at| name.is_char_boundary(*at)).unwrap_or(0);
-    &name[..end]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_longer_name_is_cut_first_and_between_characters() {
-        assert_eq!(object_name("t", Some("a"), "check"), "t_a_check");
-        assert_eq!(object_name("t", None, "pkey"), "t_pkey");
-        let (table, column) = ("t".repeat(40), "é".repeat(20));
-        let name = object_name(&table, Some(&column), "key");
-        assert_eq!(name, ["t".repeat(29).as_str(), "_", "é".repeat(14).as_str(), "_key"].concat());
-    }
-
-    #[test]
-    fn a_column_that_is_included_too_is_told_apart() {
-        let a = Ident::known("a");
-        assert_eq!(distinct(&[&a, &a, &a]), ["a", "a1", "a2"]);
     }
 }

@@ -8,11 +8,9 @@ use segue_model::change::{Change, IndexChange, NewIndex, Place};
 use segue_model::ident::{Ident, TableName, TableRef};
 
 use crate::dialect::postgres::leaves;
+use crate::dialect::postgres::object_name::{joined, object_name, of_pass, told_apart};
 use crate::operation::Context;
 use crate::refusal::Refusal;
-
-/// What PostgreSQL cuts a name to.
-const BYTES_MAX: usize = 63;
 
 /// Names that are in use, or will be when a statement runs.
 #[derive(Debug, Default)]
@@ -124,66 +122,14 @@ pub(in crate::dialect::postgres) fn choose(
     schema: &Ident,
     taken: &Taken,
 ) -> Ident {
-    let columns = addition(&told_apart(called));
+    let called = called.iter().map(|name| name.as_ref().map_or("expr", Ident::as_str));
+    let columns = joined(&told_apart(called));
     let between = (!columns.is_empty()).then_some(columns.as_str());
-    let of_pass = |pass: usize| {
-        let label = if pass == 0 { label.to_owned() } else { format!("{label}{pass}") };
-        Ident::new(object_name(table.as_str(), between, &label)).expect("a name with an ending is a name")
+    let named = |pass: usize| {
+        Ident::new(object_name(table.as_str(), between, &of_pass(label, pass)))
+            .expect("a name with an ending is a name")
     };
-    (0..).map(of_pass).find(|name| !taken.has(schema, name)).expect("there are more names than taken ones")
-}
-
-/// Returns the names of an index's own columns: an expression without a name is `expr`, and what repeats gets a number.
-fn told_apart(called: &[Option<Ident>]) -> Vec<String> {
-    let mut names: Vec<String> = vec![];
-    for name in called {
-        let name = name.as_ref().map_or("expr", Ident::as_str);
-        let numbered = |n: usize| {
-            let number = n.to_string();
-            [cut(name, BYTES_MAX - number.len()), &number].concat()
-        };
-        let mut own = name.to_owned();
-        for n in 1..=called.len() {
-            if !names.contains(&own) {
-                break;
-            }
-            own = numbered(n);
-        }
-        names.push(own);
-    }
-    names
-}
-
-/// Joins names until they are longer than any name.
-fn addition(names: &[String]) -> String {
-    let mut joined = String::new();
-    for name in names {
-        if !joined.is_empty() {
-            joined.push('_');
-        }
-        joined.push_str(name);
-        if joined.len() > BYTES_MAX {
-            break;
-        }
-    }
-    joined
-}
-
-/// Joins a name, perhaps another, and a label within the limit, the longer one being cut (`makeObjectName`).
-pub(super) fn object_name(first: &str, second: Option<&str>, label: &str) -> String {
-    let room = BYTES_MAX - label.len() - 1 - usize::from(second.is_some());
-    let (mut one, mut two) = (first.len(), second.map_or(0, str::len));
-    while one + two > room {
-        if one > two { one -= 1 } else { two -= 1 }
-    }
-    let second = second.map_or_else(String::new, |second| ["_", cut(second, two)].concat());
-    [cut(first, one), &second, "_", label].concat()
-}
-
-/// Returns at most so many bytes of a text, cut between characters.
-fn cut(text: &str, bytes: usize) -> &str {
-    let end = (0..=bytes.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
-    &text[..end]
+    (0..).map(named).find(|name| !taken.has(schema, name)).expect("there are more names than taken ones")
 }
 
 #[cfg(test)]

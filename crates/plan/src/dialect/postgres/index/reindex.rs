@@ -7,10 +7,10 @@ use segue_model::sql::{Hole, Sql};
 use segue_model::step::{Action, Phase, Step, Undo};
 use segue_model::value::{Row, Value};
 
-use super::chosen::object_name;
 use super::{found, place};
 use crate::dialect::Planned;
 use crate::dialect::postgres::mirror::{display, regclass};
+use crate::dialect::postgres::object_name::object_name;
 use crate::dialect::postgres::sql;
 use crate::dialect::postgres::work::Work;
 use crate::operation::Context;
